@@ -1,0 +1,159 @@
+#pragma once
+/* The SMB server of one node as a function: events in, effects out. It makes no system call, reads
+ * no clock and calls nobody back; what it wants done it writes into `struct smb_effects`, and the
+ * outcome comes back as an event with the same token.
+ *
+ *   client bytes ── FRAME ──►┌──────────┐── SEND, CLOSE ──► connection
+ *   GSSAPI thread ── AUTH ──►│          │── AUTH ──► GSSAPI thread
+ *   coordinator ──── META ──►│ smb_step │── META ──► node/control
+ *   replication ──── IO ────►│          │── IO ──► node/replication
+ *   control ── CONFIG/LEASE ►└──────────┘── RELEASE ──► buffers of the shell
+ *
+ * Lifetimes: what an event points to is borrowed for that step, except buffers that come with a
+ * handle: those stay until the core says RELEASE, exactly once. What an effect points to lives until
+ * the next smb_step, except bodies in buffers: a SEND that names a buffer passes its ownership to the
+ * shell, which lets it go when the bytes have left. */
+#include "proto/base/arena.h"
+#include "proto/base/table.h"
+#include "proto/cluster/meta.pb-c.h"
+#include "proto/smb/status.h"
+
+/* Where a file's data lies; node/replication finds groups and members from it. */
+struct smb_file_ref {
+    uint32_t volume, first_group;
+    uint64_t inode;
+};
+
+/* Everything GSSAPI learned about a client. Slices are borrowed for the step. */
+struct smb_principal {
+    const char *name;             /* "DOMAIN\\user" or "user@REALM", UTF-8 */
+    struct slice user_sid;        /* binary SID */
+    const struct slice *group_sids;
+    uint32_t group_count;
+    bool administrator, guest, anonymous;
+    uint64_t expires; /* FILETIME; 0: never */
+};
+
+enum smb_auth_state { SMB_AUTH_MORE, SMB_AUTH_OK, SMB_AUTH_FAILED };
+
+enum smb_event_type {
+    SMB_EV_CONNECT,      /* a client connected */
+    SMB_EV_DISCONNECT,   /* its connection is gone; no event for it follows */
+    SMB_EV_FRAME,        /* one whole NetBIOS-framed message, header stripped */
+    SMB_EV_AUTH,         /* outcome of SMB_DO_AUTH */
+    SMB_EV_META,         /* outcome of SMB_DO_META */
+    SMB_EV_IO,           /* outcome of SMB_DO_IO */
+    SMB_EV_CONFIG,       /* the cluster's configuration changed */
+    SMB_EV_LEASE,        /* the node's right to serve begins or ends */
+    SMB_EV_INVALIDATE,   /* cached size of a file must be forgotten; answer with InvalidateDone */
+    SMB_EV_STATE_LOST,   /* our opens are gone: drop every session */
+    SMB_EV_TICK,
+};
+
+struct smb_event {
+    enum smb_event_type type;
+    uint64_t now_ns;      /* monotonic */
+    uint64_t filetime;    /* wall clock */
+    uint64_t entropy[4];  /* fresh random bits, every event */
+    union {
+        struct {
+            uint64_t conn; /* the shell's name for it, never reused */
+            const char *peer, *local; /* addresses for logs and interface lists */
+        } connect;
+        struct { uint64_t conn; } disconnect;
+        struct {
+            uint64_t conn;
+            uint8_t *at; /* mutable: opened (decrypted) in place */
+            size_t len;
+            handle buf;  /* the core RELEASEs it once, in this step or later */
+        } frame;
+        struct {
+            uint64_t token;
+            enum smb_auth_state state;
+            struct slice blob;        /* to the client, also with FAILED */
+            struct slice session_key; /* with OK */
+            const struct smb_principal *principal; /* with OK */
+            const char *why;          /* with FAILED, for the trace */
+        } auth;
+        struct { uint64_t token; const Fl__Reply *reply; } meta;
+        struct {
+            uint64_t token;
+            ntstatus status;
+            uint8_t *at; /* READ: the bytes; mutable, so that they can be sealed in place */
+            size_t len;
+            handle buf;  /* READ: as with frames; none when len is 0 */
+        } io;
+        struct { const Fl__ClusterConfig *config; uint32_t node_id; } config; /* valid until the next */
+        struct { bool valid; } lease;
+        struct { uint32_t volume; uint64_t inode, ticket; } invalidate;
+    };
+};
+
+enum smb_effect_type { SMB_DO_SEND, SMB_DO_CLOSE, SMB_DO_RELEASE, SMB_DO_AUTH, SMB_DO_META, SMB_DO_IO };
+enum smb_io_op { SMB_IO_READ, SMB_IO_WRITE, SMB_IO_ZERO };
+
+struct smb_effect {
+    enum smb_effect_type type;
+    union {
+        struct {
+            uint64_t conn;
+            struct slice head; /* copied by the shell at once; NetBIOS length not included */
+            struct slice body; /* follows head; empty, or within `buf` */
+            handle buf;        /* ownership passes to the shell; {0} when body is empty */
+        } send;
+        struct { uint64_t conn; const char *why; } close; /* after what was sent before has left */
+        struct { handle buf; } release;
+        struct {
+            uint64_t token;  /* of this round */
+            uint64_t context; /* of this logon: the same in all its rounds */
+            bool first, last; /* last: forget the context, no round wanted */
+            struct slice blob;
+        } auth;
+        struct {
+            uint64_t token;
+            const Fl__Command *command; /* exactly one of the two */
+            const Fl__Query *query;
+        } meta;
+        struct {
+            uint64_t token;
+            enum smb_io_op op;
+            struct smb_file_ref file;
+            uint64_t offset, len;
+            struct slice data; /* WRITE: within a frame the core keeps until the IO event */
+        } io;
+    };
+};
+
+enum { SMB_EFFECTS_MAX = 256 };
+
+struct smb_effects {
+    uint32_t count;
+    struct smb_effect items[SMB_EFFECTS_MAX];
+};
+
+struct smb_config {
+    uint8_t server_guid[16];
+    const char *server_name;      /* the cluster's, for pipes */
+    uint32_t connections_max, sessions_max, trees_max, opens_max, requests_max;
+    bool require_signing;
+    bool require_encryption;
+};
+
+struct smb;
+
+/* NULL when memory is refused. Pools are sized here. `mem` and `config` outlive it. */
+struct smb *smb_new(struct mem *mem, const struct smb_config *config);
+void smb_free(struct smb *s);
+/* `out` is empty on entry. */
+void smb_step(struct smb *s, const struct smb_event *ev, struct smb_effects *out);
+/* When a TICK is wanted at the latest; DEADLINE_NEVER (UINT64_MAX) for not at all. */
+uint64_t smb_next_deadline(const struct smb *s);
+/* Every invariant of the folder; fails by must(). */
+void smb_check(const struct smb *s);
+
+/* What the node's status shows. */
+struct smb_stats {
+    uint32_t connections, sessions, trees, opens, requests;
+    uint64_t reads, writes, read_bytes, written_bytes, creates;
+};
+void smb_stats(const struct smb *s, struct smb_stats *out);
