@@ -1,0 +1,371 @@
+#pragma once
+/* The inside of node/smb: its objects, and what its files offer each other.
+ *
+ *   smb ──► conn ──► session ──► tree ──► open ──► inode (shared by all opens of a file here)
+ *             └────► request: one frame, with all its compounded parts
+ *
+ * Every object is owned by the one before it. Across a wait it is known by a handle; the pointers in a
+ * request (conn, session, tree) are set anew by dispatch.c before each handler or continuation and
+ * are valid until it returns.
+ *
+ * A frame becomes one `struct smb_request`, which runs its parts one after another:
+ *
+ *   PART ──handler──► REPLIED ──► PART ... ──► last part: replies leave together ──► DONE
+ *     └──► WAITING (META, IO, AUTH, an idle open) ──continuation──┘
+ *     └──► HELD (no node lease) ──lease──► PART         └──► PARKED (until CANCEL or close)
+ *
+ * A handler ends by exactly one of: request_reply, request_reply_buffer, request_fail, request_meta /
+ * request_query / request_io / request_wait_idle (its continuation goes on), request_park. None of
+ * them calls back before the handler has returned, so nothing recurses. */
+#include "node/smb/smb.h"
+#include "proto/base/heap.h"
+#include "proto/base/list.h"
+#include "proto/base/map.h"
+#include "proto/base/must.h"
+#include "proto/base/pool.h"
+#include "proto/base/sm.h"
+#include "proto/base/trace.h"
+#include "proto/base/utf16.h"
+#include "proto/cluster/pack.h"
+#include "proto/smb/header.h"
+
+/* [MS-SMB2] 3.3.1.2 <209>: what Windows grants at most; the window may hold twice as many numbers. */
+#define SMB_CREDITS_MAX 8192u
+#define SMB_WINDOW_MAX (2u * SMB_CREDITS_MAX)
+#define SMB_IO_MAX (8u << 20)       /* MaxTransact, MaxRead and MaxWrite with multi-credit */
+#define SMB_IO_MAX_202 65536u       /* the same for 2.0.2 */
+#define SMB_REPLY_MAX (1u << 20)    /* longest reply built in memory; READs from buffers are longer */
+#define SMB_ARENA_MAX (4u << 20)    /* memory of one request */
+#define SMB_PARTS_MAX 256u          /* of one compound */
+#define SMB_SECOND UINT64_C(1000000000)
+#define SMB_INTERIM_NS (SMB_SECOND / 2) /* STATUS_PENDING is due after this */
+#define SMB_META_NS (50 * SMB_SECOND)   /* the coordinator's answer is given up after this */
+#define SMB_HOLD_NS (5 * SMB_SECOND)    /* how long a request waits for the node's lease */
+
+struct smb_request;
+
+/* Continuations. META: `reply` is borrowed for the call and NULL when none came in time or it is of no
+ * use; its status is checked by the continuation. IO: `io->buf` belongs to the request (dispatch
+ * releases it unless request_reply_buffer passed it on). */
+struct smb_io_result {
+    ntstatus status;
+    uint8_t *at;
+    size_t len;
+    handle buf;
+};
+typedef void smb_resume(struct smb *s, struct smb_request *r);
+typedef void smb_meta_done(struct smb *s, struct smb_request *r, const Fl__Reply *reply);
+typedef void smb_io_done(struct smb *s, struct smb_request *r, const struct smb_io_result *io);
+
+/* ---- objects ------------------------------------------------------------------------------------- */
+
+enum smb_conn_state {
+    CONN_NEW,     /* nothing negotiated: NegotiateDialect 0xFFFF */
+    CONN_MULTI,   /* SMB1 negotiate answered with 0x02FF */
+    CONN_READY,   /* dialect chosen */
+    CONN_CLOSING, /* being taken apart; no further frame is looked at */
+};
+
+struct smb_window { /* [MS-SMB2] 3.3.1.1: ids in [low, high) whose bit is clear may be used */
+    uint64_t low, high;
+    uint64_t used[SMB_WINDOW_MAX / 64]; /* ring, by id modulo SMB_WINDOW_MAX */
+};
+
+struct smb_conn {
+    handle self;
+    uint64_t id; /* the shell's name */
+    struct sm sm;
+    struct list work;     /* in smb.dying_conns */
+    struct list sessions; /* smb_session.conn_link */
+    struct list requests; /* smb_request.conn_link */
+    uint32_t session_count, request_count;
+    struct deadline timer; /* closes a connection nobody logs on to */
+
+    uint16_t dialect; /* 0x0202 .. 0x0311 once READY */
+    uint16_t client_security_mode;
+    uint32_t client_capabilities, capabilities;
+    uint8_t client_guid[16];
+    bool multi_credit, should_sign, gone; /* gone: the shell has reported DISCONNECT */
+    uint16_t cipher, signing_algorithm;   /* 0: no encryption */
+    uint32_t io_max;
+    uint8_t preauth[64]; /* 3.1.1: after NEGOTIATE request and reply */
+    uint64_t next_async_id;
+    uint32_t credits; /* granted and not used */
+    struct smb_window window;
+};
+
+enum smb_session_state {
+    SESSION_IN_PROGRESS, /* rounds of SESSION_SETUP */
+    SESSION_VALID,
+    SESSION_EXPIRED, /* reauthentication wanted; only CLOSE, LOGOFF, LOCK are served */
+    SESSION_GONE,    /* no longer found; opens are being closed */
+};
+
+struct smb_session {
+    handle self;
+    uint64_t id;
+    struct sm sm;
+    struct smb_conn *conn; /* NULL once GONE */
+    struct list conn_link, work;
+    struct list trees; /* smb_tree.session_link */
+    uint32_t tree_count, next_tree_id;
+    struct deadline expiry;
+    struct arena arena; /* token, name */
+
+    uint64_t auth_context; /* 0: none open */
+    bool auth_first, reauth, auth_busy;
+    bool signing_required, encrypt, guest, anonymous;
+    Fl__Token *token; /* who it is; valid from VALID on, goes into META commands */
+    const char *user;
+    uint8_t preauth[64];
+    uint8_t session_key[64]; /* as GSSAPI gave it, cut or padded per dialect */
+    uint32_t session_key_len;
+    uint8_t sign_key[16], seal_key_in[16], seal_key_out[16], application_key[16];
+    bool keys;           /* the keys above are set */
+    uint64_t nonce_next; /* never used twice with one key */
+};
+
+struct smb_tree {
+    handle self;
+    uint32_t id;
+    struct smb_session *session;
+    struct list session_link, work;
+    struct list opens; /* smb_open.tree_link */
+    uint32_t open_count;
+    bool ipc, gone;
+    /* Copied from the cluster's configuration, kept fresh by tree_config(). */
+    char share_name[256];
+    uint32_t volume;
+    uint64_t root_inode;
+    bool scale_out, continuous, encrypt;
+    Fl__Leasing leasing;
+    uint32_t share_mask; /* the most the share's permissions allow: Open.share_mask */
+};
+
+/* What this node knows of a file that some of its sessions have open. One record per (volume, inode):
+ * all opens here share one cached size. Owned by its opens (`opens` counts them). */
+struct smb_inode {
+    struct smb_file_ref file;
+    uint64_t data_id; /* `file.inode` today; what a clone would change */
+    uint32_t opens;
+    uint64_t size;    /* meaningful when size_valid */
+    bool size_valid;  /* false: ask the coordinator before the next READ or WRITE */
+    uint64_t version; /* FileInfo.version the size came with: an older reply never overwrites it */
+    /* Writes that rely on the cached size. InvalidateDone waits for them: a write still on its way
+     * must not land beyond an end of file that another node has already made zero and moved. */
+    uint32_t writes_busy;
+    uint64_t invalidate_ticket; /* 0: none waits */
+};
+
+struct smb_open {
+    handle self; /* packed: FileId.Volatile */
+    uint64_t open_id; /* FileId.Persistent; of pipes: made up here */
+    struct smb_tree *tree;
+    struct list tree_link, work;
+    struct list requests; /* smb_request.open_link of parts that use it */
+    uint32_t busy;        /* length of `requests` without the parked ones */
+    bool closing;         /* found no more; META Close leaves when busy is 0 */
+    handle closer;        /* the CLOSE request that waits for busy to become 1 (itself) */
+    struct rpc_pipe *pipe; /* opens of IPC$ */
+
+    struct smb_inode *inode; /* NULL: a pipe */
+    uint32_t granted_access, maximal_access, create_options;
+    bool directory, write_through;
+    Fl__FileInfo info; /* as of the open, for what does not change; `name` is not kept */
+    uint64_t write_time; /* of the last write through this open; 0: none. Goes with META Close */
+    uint64_t position;   /* FilePositionInformation */
+    uint32_t mode;       /* FileModeInformation */
+    bool delete_on_close;
+
+    struct { /* [MS-SMB2] 3.3.5.18 */
+        bool started, eof;
+        uint8_t info_class;
+        uint16_t pattern_len, after_len;
+        uint8_t pattern[512], after[512]; /* UTF-16LE; `after`: last name given out */
+    } dir;
+
+    uint16_t channel_sequence; /* [MS-SMB2] 3.3.5.2.10 */
+};
+
+enum smb_request_state {
+    REQUEST_PART,    /* a part is to be parsed, or its handler is running */
+    REQUEST_WAITING, /* META, IO, AUTH or an idle open; see `wait` */
+    REQUEST_HELD,    /* the part waits for the node's lease */
+    REQUEST_PARKED,  /* until CANCEL, close or the connection's end: CHANGE_NOTIFY */
+    REQUEST_REPLIED, /* the part's reply is built */
+    REQUEST_DONE,    /* everything sent; memory lives until the next step */
+};
+
+enum smb_wait { WAIT_NONE, WAIT_META, WAIT_IO, WAIT_AUTH, WAIT_IDLE };
+
+/* The reply of one part: `head` lies in the arena with room for a transform header before it. */
+struct smb_part {
+    struct smb_part *next;
+    struct slice head; /* SMB2 header and body, unpadded */
+    uint8_t *body;     /* READ: follows head, in `buf` */
+    size_t body_len;
+    handle buf;
+    handle session; /* signs it */
+    bool sign;
+};
+
+struct smb_request {
+    handle self;
+    struct sm sm;
+    struct list conn_link, work, open_link;
+    struct arena arena; /* everything of this frame */
+    struct deadline timer;
+    uint8_t timer_stage;
+
+    /* The frame. */
+    handle frame; /* buffer, {0} once released */
+    struct slice rest;      /* parts not yet begun */
+    struct slice message;   /* this part: offsets of its body count from here */
+    struct smb2_header header;
+    bool sealed;            /* the frame came encrypted */
+    handle seal_session;
+    uint32_t part_index;
+    bool last_part;
+
+    /* Valid while a handler runs. */
+    struct smb_conn *conn;
+    struct smb_session *session; /* NULL when the command needs none */
+    struct smb_tree *tree;
+    handle conn_at, session_at, tree_at, open_at;
+    void *scratch; /* the handler's own, from the arena; NULL at the start of each part */
+
+    /* [MS-SMB2] 3.3.5.2.7.2: what a related part takes from the one before. */
+    struct {
+        uint64_t session_id, persistent, volatile_id;
+        uint32_t tree_id;
+        bool has_session, has_tree, has_file, related;
+        ntstatus status; /* of the part before */
+    } chain;
+
+    /* What it waits for. */
+    enum smb_wait wait;
+    handle op;       /* in smb.ops: its packed form is the effect's token */
+    handle io_buf;   /* of the IO result being handled */
+    bool orphan;     /* nobody wants the reply; the frame is kept until the IO event */
+    smb_resume *on_idle;
+    smb_meta_done *on_meta;
+    smb_io_done *on_io;
+
+    /* The reply. */
+    struct writer reply; /* position 0 is the SMB2 header */
+    struct smb_part *parts, *parts_last, *part;
+    uint64_t async_id; /* not 0: STATUS_PENDING was sent */
+    uint64_t reply_session_id;
+    uint32_t reply_tree_id;
+    ntstatus status;
+    bool preauth_conn, preauth_session; /* the reply is hashed: NEGOTIATE, SESSION_SETUP */
+    bool sign_always;                   /* the last SESSION_SETUP reply */
+};
+
+struct smb {
+    struct mem *mem;
+    const struct smb_config *config;
+    const Fl__ClusterConfig *cluster; /* NULL until the first SMB_EV_CONFIG */
+    uint32_t node_id;
+    bool lease;
+
+    struct pool conn_pool, session_pool, tree_pool, open_pool, inode_pool, request_pool;
+    struct table conns, sessions, trees, opens, requests, ops;
+    struct map conn_by_id, session_by_id, tree_by_id, inode_by_id;
+    struct heap timers;
+    struct list dying_conns, dying_sessions, dying_trees, dying_opens;
+    struct list woken; /* requests to be run again: lease back, cancelled, open closed */
+    struct list held;  /* requests that wait for the lease, oldest first */
+    struct list done;  /* requests freed when the next step begins */
+    struct arena step; /* effects that belong to no request; reset when the next step begins */
+    uint64_t next_auth_context, next_pipe_id;
+    struct trace trace;
+    struct smb_stats stats;
+
+    /* The step in progress. */
+    uint64_t now_ns, filetime;
+    uint64_t entropy[4];
+    struct smb_effects *out;
+};
+
+/* ---- request.c: what handlers use ---------------------------------------------------------------- */
+
+/* A zeroed object from the request's arena; NULL when it is exhausted. */
+#define request_new(r, type) ((type *)arena_alloc(&(r)->arena, sizeof(type)))
+
+/* Room for a reply body of at most `body_max` bytes behind the SMB2 header: position 64 is where the
+ * body begins, so offsets from the header are positions of the writer. NULL: no memory, and the
+ * request has been failed with STATUS_INSUFFICIENT_RESOURCES; just return. */
+struct writer *request_writer(struct smb *s, struct smb_request *r, size_t body_max);
+/* The body is in the writer. Success, or one of the statuses whose replies have a body. A writer that
+ * ran full becomes STATUS_INSUFFICIENT_RESOURCES (size it right). */
+void request_reply(struct smb *s, struct smb_request *r, ntstatus status);
+/* As request_reply, followed by the `len` bytes at `io->at`; takes io->buf from the request. */
+void request_reply_buffer(struct smb *s, struct smb_request *r, ntstatus status,
+                          const struct smb_io_result *io, size_t len);
+/* [MS-SMB2] 2.2.2 ERROR response without data. */
+void request_fail(struct smb *s, struct smb_request *r, ntstatus status);
+/* The same with ErrorData, e.g. STATUS_BUFFER_TOO_SMALL's needed size (4 bytes). */
+void request_fail_data(struct smb *s, struct smb_request *r, ntstatus status, struct slice data);
+
+/* A command in the request's arena: fill it in, then request_meta. NULL: failed already, return. */
+Fl__Command *request_command(struct smb *s, struct smb_request *r);
+void request_meta(struct smb *s, struct smb_request *r, const Fl__Command *c, smb_meta_done *done);
+Fl__Query *request_query_new(struct smb *s, struct smb_request *r);
+void request_query(struct smb *s, struct smb_request *r, const Fl__Query *q, smb_meta_done *done);
+
+struct smb_io {
+    enum smb_io_op op;
+    struct smb_file_ref file;
+    uint64_t offset, len;
+    struct slice data; /* WRITE: within the frame */
+};
+/* The frame stays until the outcome is there, whatever becomes of the connection. */
+void request_io(struct smb *s, struct smb_request *r, const struct smb_io *io, smb_io_done *done);
+
+/* STATUS_PENDING now; the request sleeps until it is cancelled (STATUS_CANCELLED) or its open is
+ * closed (STATUS_NOTIFY_CLEANUP). The frame is let go. */
+void request_park(struct smb *s, struct smb_request *r);
+
+/* The open a FileId names, under the rules for related parts ([MS-SMB2] 3.3.5.2.7.2): pass what the
+ * body says. Checks session and tree. On STATUS_OK the part uses the open until its reply is built
+ * (open->busy), so it cannot go away under it. Otherwise the status to fail with. */
+ntstatus request_open(struct smb *s, struct smb_request *r, uint64_t persistent,
+                      uint64_t volatile_id, struct smb_open **out);
+/* The open this part uses; NULL when it has none. */
+struct smb_open *request_its_open(struct smb *s, struct smb_request *r);
+/* A CREATE has made this open: related parts that follow use it. */
+void request_set_open(struct smb *s, struct smb_request *r, struct smb_open *o);
+/* For CLOSE: marks the open closing, wakes what is parked on it and goes on in `then` when no other
+ * part uses it any more (perhaps at once, still after the handler has returned). */
+void request_wait_idle(struct smb *s, struct smb_request *r, struct smb_open *o, smb_resume *then);
+/* [MS-SMB2] 3.3.5.2.5: false when the header's CreditCharge does not pay for `payload` bytes; the caller
+ * fails the part with STATUS_INVALID_PARAMETER. The greater of what is sent and what is wanted. */
+bool request_paid(const struct smb_request *r, uint64_t payload);
+
+/* A META command nobody waits for, e.g. Close of a dying open, InvalidateDone: memory from the step's
+ * arena. NULL when refused. */
+Fl__Command *smb_command(struct smb *s);
+void smb_meta_forget(struct smb *s, const Fl__Command *c);
+/* ---- open.c (second half of the folder) ---------------------------------------------------------- */
+
+/* A new open in `tree` with its handle; NULL when the pool is empty. `info` may be NULL (pipe): then
+ * there is no inode record. */
+struct smb_open *open_new(struct smb *s, struct smb_tree *tree, const Fl__FileInfo *info);
+/* Takes it out of all lists and tables, forgets the inode record with the last open. No META. */
+void open_free(struct smb *s, struct smb_open *o);
+/* Called when a dying open is idle (busy == 0): META Close without waiting, then open_free. Frees the
+ * pipe when it is one (pipe_free). Emits at most one effect. */
+void open_end(struct smb *s, struct smb_open *o);
+/* Another node changes the size: forget it and answer the ticket, when writes_busy allows. */
+void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t ticket);
+
+/* ---- handlers: dispatch.c has the table ----------------------------------------------------------- */
+
+smb_resume cmd_negotiate, cmd_session_setup, cmd_logoff, cmd_tree_connect, cmd_tree_disconnect, cmd_echo,
+    cmd_ioctl, cmd_lock, cmd_change_notify, cmd_oplock_break;
+/* Second half. Trees of IPC$ never come here: pipe.c serves them. */
+smb_resume cmd_create, cmd_close, cmd_flush, cmd_read, cmd_write, cmd_query_directory, cmd_query_info,
+    cmd_set_info;
+smb_resume pipe_create, pipe_close, pipe_flush, pipe_read, pipe_write, pipe_query_info, pipe_ioctl;
+void pipe_free(struct smb *s, struct smb_open *o);
