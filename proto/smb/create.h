@@ -1,6 +1,7 @@
 #pragma once
 /* [MS-SMB2] 2.2.13, 2.2.14 CREATE and 2.2.15, 2.2.16 CLOSE. The create contexts are handed on as
- * the list they are: create_ctx.h reads and writes it. */
+ * the list they are: create_ctx.h reads and writes it. Values of DesiredAccess are in dtyp.h, of
+ * FileAttributes, ShareAccess, CreateDisposition, CreateOptions and CreateAction in fscc.h. */
 #include "proto/smb/header.h"
 
 enum {
@@ -16,48 +17,6 @@ enum { /* ImpersonationLevel; greater ones get STATUS_BAD_IMPERSONATION_LEVEL */
     SMB2_IMPERSONATION_IDENTIFICATION = 1,
     SMB2_IMPERSONATION_IMPERSONATION = 2,
     SMB2_IMPERSONATION_DELEGATE = 3,
-};
-
-enum { FILE_SHARE_READ = 1, FILE_SHARE_WRITE = 2, FILE_SHARE_DELETE = 4 };
-
-enum smb_disposition {
-    FILE_SUPERSEDE = 0,
-    FILE_OPEN = 1,
-    FILE_CREATE = 2,
-    FILE_OPEN_IF = 3,
-    FILE_OVERWRITE = 4,
-    FILE_OVERWRITE_IF = 5,
-};
-
-enum { /* CreateOptions */
-    FILE_DIRECTORY_FILE = 0x00000001,
-    FILE_WRITE_THROUGH = 0x00000002,
-    FILE_SEQUENTIAL_ONLY = 0x00000004,
-    FILE_NO_INTERMEDIATE_BUFFERING = 0x00000008,
-    FILE_SYNCHRONOUS_IO_ALERT = 0x00000010,
-    FILE_SYNCHRONOUS_IO_NONALERT = 0x00000020,
-    FILE_NON_DIRECTORY_FILE = 0x00000040,
-    FILE_COMPLETE_IF_OPLOCKED = 0x00000100,
-    FILE_NO_EA_KNOWLEDGE = 0x00000200,
-    FILE_OPEN_REMOTE_INSTANCE = 0x00000400,
-    FILE_RANDOM_ACCESS = 0x00000800,
-    FILE_DELETE_ON_CLOSE = 0x00001000,
-    FILE_OPEN_BY_FILE_ID = 0x00002000,
-    FILE_OPEN_FOR_BACKUP_INTENT = 0x00004000,
-    FILE_NO_COMPRESSION = 0x00008000,
-    FILE_OPEN_REQUIRING_OPLOCK = 0x00010000,
-    FILE_DISALLOW_EXCLUSIVE = 0x00020000,
-    FILE_RESERVE_OPFILTER = 0x00100000,
-    FILE_OPEN_REPARSE_POINT = 0x00200000,
-    FILE_OPEN_NO_RECALL = 0x00400000,
-    FILE_OPEN_FOR_FREE_SPACE_QUERY = 0x00800000,
-};
-
-enum smb_create_action { /* of the response */
-    SMB_ACTION_SUPERSEDED = 0,
-    SMB_ACTION_OPENED = 1,
-    SMB_ACTION_CREATED = 2,
-    SMB_ACTION_OVERWRITTEN = 3,
 };
 
 enum { SMB2_CREATE_FLAG_REPARSEPOINT = 0x01 }; /* response flags, 3.x */
@@ -85,7 +44,7 @@ struct smb_file_facts {
 
 struct smb_create_rsp {
     uint8_t oplock_level, flags;
-    uint32_t action; /* enum smb_create_action */
+    uint32_t action; /* CreateAction: superseded, opened, created, overwritten */
     struct smb_file_facts facts;
     struct smb_file_id file_id;
     struct slice contexts; /* an encoded list of create_ctx.h, or empty */

@@ -1,15 +1,8 @@
 #pragma once
 /* [MS-SMB2] 2.2.23 to 2.2.25: breaks of oplocks and leases: notifications that go out unasked
  * (MessageId SMB_MESSAGE_ID_UNSOLICITED), acknowledgements, and their responses. One command
- * carries both; StructureSize tells them apart. */
+ * carries both; StructureSize tells them apart. Lease states (SMB2_LEASE_*) are in create_ctx.h. */
 #include "proto/smb/header.h"
-
-enum {
-    SMB2_LEASE_NONE = 0,
-    SMB2_LEASE_READ_CACHING = 0x01,
-    SMB2_LEASE_HANDLE_CACHING = 0x02,
-    SMB2_LEASE_WRITE_CACHING = 0x04,
-};
 
 enum { SMB2_NOTIFY_BREAK_LEASE_FLAG_ACK_REQUIRED = 0x01 };
 
