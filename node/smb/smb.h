@@ -104,13 +104,13 @@ struct smb_effect {
         struct { uint64_t conn; const char *why; } close; /* after what was sent before has left */
         struct { handle buf; } release;
         struct {
-            uint64_t token;  /* of this round */
-            uint64_t context; /* of this logon: the same in all its rounds */
-            bool first, last; /* last: forget the context, no round wanted */
+            uint64_t token;   /* of this round */
+            uint64_t context; /* of this logon: the same in all its rounds; OK and FAILED end it */
+            bool first, last; /* last: forget the context, no round wanted, token is 0 */
             struct slice blob;
         } auth;
         struct {
-            uint64_t token;
+            uint64_t token;             /* 0: nobody waits for the reply */
             const Fl__Command *command; /* exactly one of the two */
             const Fl__Query *query;
         } meta;
@@ -135,6 +135,7 @@ struct smb_config {
     uint8_t server_guid[16];
     const char *server_name;      /* the cluster's, for pipes */
     uint32_t connections_max, sessions_max, trees_max, opens_max, requests_max;
+    struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2); may be empty */
     bool require_signing;
     bool require_encryption;
 };
@@ -146,7 +147,8 @@ struct smb *smb_new(struct mem *mem, const struct smb_config *config);
 void smb_free(struct smb *s);
 /* `out` is empty on entry. */
 void smb_step(struct smb *s, const struct smb_event *ev, struct smb_effects *out);
-/* When a TICK is wanted at the latest; DEADLINE_NEVER (UINT64_MAX) for not at all. */
+/* When a TICK is wanted at the latest; 0: there is more to do at once than one step's effects hold;
+ * DEADLINE_NEVER (UINT64_MAX): not at all. */
 uint64_t smb_next_deadline(const struct smb *s);
 /* Every invariant of the folder; fails by must(). */
 void smb_check(const struct smb *s);

@@ -18,6 +18,7 @@
  * request_query / request_io / request_wait_idle (its continuation goes on), request_park. None of
  * them calls back before the handler has returned, so nothing recurses. */
 #include "node/smb/smb.h"
+#include "node/smb/window.h"
 #include "proto/base/heap.h"
 #include "proto/base/list.h"
 #include "proto/base/map.h"
@@ -29,9 +30,6 @@
 #include "proto/cluster/pack.h"
 #include "proto/smb/header.h"
 
-/* [MS-SMB2] 3.3.1.2 <209>: what Windows grants at most; the window may hold twice as many numbers. */
-#define SMB_CREDITS_MAX 8192u
-#define SMB_WINDOW_MAX (2u * SMB_CREDITS_MAX)
 #define SMB_IO_MAX (8u << 20)       /* MaxTransact, MaxRead and MaxWrite with multi-credit */
 #define SMB_IO_MAX_202 65536u       /* the same for 2.0.2 */
 #define SMB_REPLY_MAX (1u << 20)    /* longest reply built in memory; READs from buffers are longer */
@@ -44,8 +42,10 @@
 
 struct smb_request;
 
-/* Continuations. META: `reply` is borrowed for the call and NULL when none came in time or it is of no
- * use; its status is checked by the continuation. IO: `io->buf` belongs to the request (dispatch
+/* Continuations are called only while the connection, the session and the tree of the part are still
+ * there; else the part is ended for them (and a file that META has opened is closed again). META:
+ * `reply` is borrowed for the call; its status is the continuation's to check. A reply that does not
+ * come within SMB_META_NS is answered STATUS_FILE_NOT_AVAILABLE for it. IO: `io->buf` belongs to the request (dispatch
  * releases it unless request_reply_buffer passed it on). */
 struct smb_io_result {
     ntstatus status;
@@ -59,16 +59,18 @@ typedef void smb_io_done(struct smb *s, struct smb_request *r, const struct smb_
 
 /* ---- objects ------------------------------------------------------------------------------------- */
 
+enum smb_timer_kind { TIMER_CONN, TIMER_SESSION, TIMER_REQUEST };
+
+struct smb_timer {
+    struct deadline deadline;
+    enum smb_timer_kind kind; /* whose it is */
+};
+
 enum smb_conn_state {
     CONN_NEW,     /* nothing negotiated: NegotiateDialect 0xFFFF */
     CONN_MULTI,   /* SMB1 negotiate answered with 0x02FF */
     CONN_READY,   /* dialect chosen */
     CONN_CLOSING, /* being taken apart; no further frame is looked at */
-};
-
-struct smb_window { /* [MS-SMB2] 3.3.1.1: ids in [low, high) whose bit is clear may be used */
-    uint64_t low, high;
-    uint64_t used[SMB_WINDOW_MAX / 64]; /* ring, by id modulo SMB_WINDOW_MAX */
 };
 
 struct smb_conn {
@@ -79,7 +81,7 @@ struct smb_conn {
     struct list sessions; /* smb_session.conn_link */
     struct list requests; /* smb_request.conn_link */
     uint32_t session_count, request_count;
-    struct deadline timer; /* closes a connection nobody logs on to */
+    struct smb_timer timer; /* closes a connection nobody logs on to */
 
     uint16_t dialect; /* 0x0202 .. 0x0311 once READY */
     uint16_t client_security_mode;
@@ -90,7 +92,6 @@ struct smb_conn {
     uint32_t io_max;
     uint8_t preauth[64]; /* 3.1.1: after NEGOTIATE request and reply */
     uint64_t next_async_id;
-    uint32_t credits; /* granted and not used */
     struct smb_window window;
 };
 
@@ -109,7 +110,7 @@ struct smb_session {
     struct list conn_link, work;
     struct list trees; /* smb_tree.session_link */
     uint32_t tree_count, next_tree_id;
-    struct deadline expiry;
+    struct smb_timer expiry;
     struct arena arena; /* token, name */
 
     uint64_t auth_context; /* 0: none open */
@@ -188,11 +189,12 @@ struct smb_open {
 };
 
 enum smb_request_state {
-    REQUEST_PART,    /* a part is to be parsed, or its handler is running */
+    REQUEST_NEXT,    /* the next part is to be looked at, or there is none left */
+    REQUEST_RUNNING, /* its handler or a continuation is at work */
     REQUEST_WAITING, /* META, IO, AUTH or an idle open; see `wait` */
     REQUEST_HELD,    /* the part waits for the node's lease */
     REQUEST_PARKED,  /* until CANCEL, close or the connection's end: CHANGE_NOTIFY */
-    REQUEST_REPLIED, /* the part's reply is built */
+    REQUEST_REPLIED, /* the part's reply is built, or it has none */
     REQUEST_DONE,    /* everything sent; memory lives until the next step */
 };
 
@@ -201,12 +203,13 @@ enum smb_wait { WAIT_NONE, WAIT_META, WAIT_IO, WAIT_AUTH, WAIT_IDLE };
 /* The reply of one part: `head` lies in the arena with room for a transform header before it. */
 struct smb_part {
     struct smb_part *next;
-    struct slice head; /* SMB2 header and body, unpadded */
-    uint8_t *body;     /* READ: follows head, in `buf` */
+    uint8_t *head; /* SMB2 header and body, unpadded */
+    size_t head_len;
+    uint8_t *body; /* READ: follows head, in `buf` */
     size_t body_len;
     handle buf;
     handle session; /* signs it */
-    bool sign;
+    bool sign, hash_conn, hash_session; /* NEGOTIATE and SESSION_SETUP of 3.1.1 are hashed */
 };
 
 struct smb_request {
@@ -214,39 +217,42 @@ struct smb_request {
     struct sm sm;
     struct list conn_link, work, open_link;
     struct arena arena; /* everything of this frame */
-    struct deadline timer;
-    uint8_t timer_stage;
+    struct smb_timer timer;
+    uint64_t interim_ns, give_up_ns; /* when STATUS_PENDING, and when a refusal, is due */
 
     /* The frame. */
     handle frame; /* buffer, {0} once released */
     struct slice rest;      /* parts not yet begun */
     struct slice message;   /* this part: offsets of its body count from here */
-    struct smb2_header header;
+    struct smb_header header;
     bool sealed;            /* the frame came encrypted */
     handle seal_session;
     uint32_t part_index;
     bool last_part;
 
     /* Valid while a handler runs. */
-    struct smb_conn *conn;
+    struct smb_conn *conn;       /* NULL only for an orphan, whose continuations are not called */
     struct smb_session *session; /* NULL when the command needs none */
     struct smb_tree *tree;
-    handle conn_at, session_at, tree_at, open_at;
+    handle session_at, tree_at, open_at;
+    bool size_held; /* counted in the inode's writes_busy until the part ends */
     void *scratch; /* the handler's own, from the arena; NULL at the start of each part */
 
     /* [MS-SMB2] 3.3.5.2.7.2: what a related part takes from the one before. */
     struct {
-        uint64_t session_id, persistent, volatile_id;
+        struct smb_file_id file_id;
+        uint64_t session_id;
         uint32_t tree_id;
-        bool has_session, has_tree, has_file, related;
+        bool has_file;
         ntstatus status; /* of the part before */
     } chain;
 
     /* What it waits for. */
     enum smb_wait wait;
-    handle op;       /* in smb.ops: its packed form is the effect's token */
-    handle io_buf;   /* of the IO result being handled */
-    bool orphan;     /* nobody wants the reply; the frame is kept until the IO event */
+    handle op;     /* in smb.ops: its packed form is the effect's token */
+    handle io_buf; /* of the IO result being handled; released after the continuation */
+    ntstatus wake_status; /* what a woken request is completed with; STATUS_OK: go on */
+    bool doom_session;    /* LOGOFF: the session ends when this reply has left */
     smb_resume *on_idle;
     smb_meta_done *on_meta;
     smb_io_done *on_io;
@@ -254,12 +260,10 @@ struct smb_request {
     /* The reply. */
     struct writer reply; /* position 0 is the SMB2 header */
     struct smb_part *parts, *parts_last, *part;
-    uint64_t async_id; /* not 0: STATUS_PENDING was sent */
-    uint64_t reply_session_id;
-    uint32_t reply_tree_id;
+    uint64_t async_id;   /* not 0: STATUS_PENDING was sent */
+    uint64_t session_id; /* of the reply's header */
+    uint32_t tree_id;
     ntstatus status;
-    bool preauth_conn, preauth_session; /* the reply is hashed: NEGOTIATE, SESSION_SETUP */
-    bool sign_always;                   /* the last SESSION_SETUP reply */
 };
 
 struct smb {
@@ -277,6 +281,7 @@ struct smb {
     struct list woken; /* requests to be run again: lease back, cancelled, open closed */
     struct list held;  /* requests that wait for the lease, oldest first */
     struct list done;  /* requests freed when the next step begins */
+    struct list spare; /* requests with their arenas warm */
     struct arena step; /* effects that belong to no request; reset when the next step begins */
     uint64_t next_auth_context, next_pipe_id;
     struct trace trace;
@@ -285,6 +290,7 @@ struct smb {
     /* The step in progress. */
     uint64_t now_ns, filetime;
     uint64_t entropy[4];
+    uint32_t entropy_used; /* bytes */
     struct smb_effects *out;
 };
 
@@ -330,8 +336,11 @@ void request_park(struct smb *s, struct smb_request *r);
 /* The open a FileId names, under the rules for related parts ([MS-SMB2] 3.3.5.2.7.2): pass what the
  * body says. Checks session and tree. On STATUS_OK the part uses the open until its reply is built
  * (open->busy), so it cannot go away under it. Otherwise the status to fail with. */
-ntstatus request_open(struct smb *s, struct smb_request *r, uint64_t persistent,
-                      uint64_t volatile_id, struct smb_open **out);
+ntstatus request_open(struct smb *s, struct smb_request *r, struct smb_file_id id,
+                      struct smb_open **out);
+/* The part's write relies on the inode's cached size: counted in writes_busy until the part ends,
+ * however it ends; then inode_settled() is called. */
+void request_hold_size(struct smb *s, struct smb_request *r);
 /* The open this part uses; NULL when it has none. */
 struct smb_open *request_its_open(struct smb *s, struct smb_request *r);
 /* A CREATE has made this open: related parts that follow use it. */
@@ -347,6 +356,90 @@ bool request_paid(const struct smb_request *r, uint64_t payload);
  * arena. NULL when refused. */
 Fl__Command *smb_command(struct smb *s);
 void smb_meta_forget(struct smb *s, const Fl__Command *c);
+
+/* ---- smb.c ---------------------------------------------------------------------------------------- */
+
+struct smb_effect *smb_emit(struct smb *s, enum smb_effect_type type);
+/* Accepts {0}. */
+void smb_release(struct smb *s, handle buf);
+/* Bits from the event; one step has 32 bytes of them. */
+void smb_random(struct smb *s, void *to, size_t len);
+/* `at_ns` DEADLINE_NEVER disarms. */
+void smb_timer_arm(struct smb *s, struct smb_timer *t, enum smb_timer_kind kind, uint64_t at_ns);
+void smb_timer_disarm(struct smb *s, struct smb_timer *t);
+
+/* ---- request.c: the life of a request -------------------------------------------------------------- */
+
+/* A request for a frame of `c`; owns `frame` from now on. NULL when all are in use. */
+struct smb_request *request_begin(struct smb *s, struct smb_conn *c, handle frame);
+/* Everything of it is over: buffers go, the memory with the next step. */
+void request_finish(struct smb *s, struct smb_request *r);
+/* Frees what the former step has finished. */
+void request_collect(struct smb *s);
+/* Its connection is gone: ends it, or leaves it to the IO event it waits for. */
+void request_abandon(struct smb *s, struct smb_request *r);
+/* The part holds nothing any more: its open, its share of the inode's size. */
+void request_part_end(struct smb *s, struct smb_request *r);
+/* Starts or ends its timer: STATUS_PENDING after SMB_INTERIM_NS, and `give_up_ns` (absolute). */
+void request_wait(struct smb *s, struct smb_request *r, enum smb_wait wait, uint64_t give_up_ns);
+/* Sleeps in `held` until the node has its lease, SMB_HOLD_NS at most. */
+void request_hold(struct smb *s, struct smb_request *r);
+/* Put on `woken`: completed with `status` in the work of this step, or run again on STATUS_OK. */
+void request_wake_later(struct smb *s, struct smb_request *r, ntstatus status);
+void request_wake(struct smb *s, struct smb_request *r);
+void request_on_timer(struct smb *s, struct smb_request *r);
+void request_on_meta(struct smb *s, const struct smb_event *ev);
+void request_on_io(struct smb *s, const struct smb_event *ev);
+/* The part has no reply: CANCEL. */
+void request_no_reply(struct smb *s, struct smb_request *r);
+/* The peer broke the protocol beyond repair: its connection ends, nothing is answered. */
+void request_disconnect(struct smb *s, struct smb_request *r, const char *why);
+/* Sets conn, session and tree from the handles; false when one that the part had is gone. */
+bool request_resolve(struct smb *s, struct smb_request *r);
+
+/* ---- compound.c, dispatch.c ------------------------------------------------------------------------ */
+
+/* Goes on with the request until it waits or is done. */
+void request_run(struct smb *s, struct smb_request *r);
+/* STATUS_PENDING for the last part, with the replies before it. */
+void compound_interim(struct smb *s, struct smb_request *r);
+/* Everything between a parsed header and its handler. */
+void dispatch_part(struct smb *s, struct smb_request *r);
+/* Runs the handler of a part that was held. */
+void dispatch_handler(struct smb *s, struct smb_request *r);
+
+/* ---- conn.c, auth.c, session.c, tree.c ------------------------------------------------------------- */
+
+void conn_open(struct smb *s, const struct smb_event *ev);
+void conn_gone(struct smb *s, uint64_t id);
+void conn_frame(struct smb *s, const struct smb_event *ev);
+void conn_on_timer(struct smb *s, struct smb_conn *c);
+/* CLOSE leaves now; its objects are taken apart by conn_unwind. Safe to call again. */
+void conn_doom(struct smb *s, struct smb_conn *c, const char *why);
+/* The `x_unwind` do one piece of work on the first dying one; false when it has to wait. */
+bool conn_unwind(struct smb *s);
+/* How many credits a client of this connection may hold now. */
+uint32_t conn_credit_limit(const struct smb *s, const struct smb_conn *c);
+
+void auth_on_event(struct smb *s, const struct smb_event *ev);
+
+struct smb_session *session_new(struct smb *s, struct smb_conn *c);
+/* By SessionId, among the sessions of `c`; NULL when there is none or it is gone. */
+struct smb_session *session_find(struct smb *s, struct smb_conn *c, uint64_t id);
+void session_doom(struct smb *s, struct smb_session *session);
+bool session_unwind(struct smb *s);
+void session_on_timer(struct smb *s, struct smb_session *session);
+
+struct smb_tree *tree_find(struct smb *s, const struct smb_session *session, uint32_t id);
+void tree_doom(struct smb *s, struct smb_tree *t);
+bool tree_unwind(struct smb *s);
+/* The configuration has changed: rights anew, and an end to trees whose share is gone. */
+void tree_config(struct smb *s);
+
+/* open.c calls these never; session and tree teardown do. Out of its tree, ended once idle. */
+void open_doom(struct smb *s, struct smb_open *o);
+/* A part has stopped using it: may let the CLOSE or the teardown that waits go on. */
+void open_idle(struct smb *s, struct smb_open *o);
 /* ---- open.c (second half of the folder) ---------------------------------------------------------- */
 
 /* A new open in `tree` with its handle; NULL when the pool is empty. `info` may be NULL (pipe): then
@@ -357,6 +450,8 @@ void open_free(struct smb *s, struct smb_open *o);
 /* Called when a dying open is idle (busy == 0): META Close without waiting, then open_free. Frees the
  * pipe when it is one (pipe_free). Emits at most one effect. */
 void open_end(struct smb *s, struct smb_open *o);
+/* The last write that relied on the cached size has ended: a waiting ticket is answered. */
+void inode_settled(struct smb *s, struct smb_inode *inode);
 /* Another node changes the size: forget it and answer the ticket, when writes_busy allows. */
 void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t ticket);
 
