@@ -1,0 +1,29 @@
+#pragma once
+/* Names as clients send them ([MS-FSCC] 2.1.5, [MS-SMB2] 2.2.13): UTF-16LE, backslash between
+ * components, relative to the share. */
+#include "proto/base/bytes.h"
+#include "proto/smb/status.h"
+
+#define NAME_COMPONENT_MAX 255u  /* UTF-16 units of one component or stream name */
+#define NAME_PATH_MAX 32760u     /* UTF-16 units of a whole path */
+#define NAME_DEPTH_MAX 256u      /* components of a path */
+
+struct name_path {
+    struct slice path;   /* without leading or trailing separator, without the stream; borrowed */
+    struct slice stream; /* "name" of path:name:$DATA; empty for the unnamed stream; borrowed */
+    bool has_stream;     /* a stream suffix was there, perhaps "::$DATA" */
+    bool index;          /* it was "$I30:$INDEX_ALLOCATION" or "::$INDEX_ALLOCATION": a directory */
+    bool trailing;       /* ended in a separator: only a directory will do */
+};
+
+/* Checks a path of CREATE or of a rename's target. "" is the share's root. An odd length is
+ * STATUS_INVALID_PARAMETER; a leading separator, an empty component, "." or "..", a wildcard, a
+ * control character or one of "/<>|:* and the like is STATUS_OBJECT_NAME_INVALID; too long a component
+ * as well, too long a path STATUS_NAME_TOO_LONG. */
+ntstatus name_parse(struct slice wire, struct name_path *out);
+/* The pattern of QUERY_DIRECTORY: one component that may hold wildcards. */
+ntstatus name_check_pattern(struct slice pattern);
+/* The next component of a path: takes it off `path`. False when `path` is empty. */
+bool name_next(struct slice *path, struct slice *component);
+/* The last component; "" of "". */
+struct slice name_last(struct slice path);
