@@ -15,9 +15,9 @@
 #include "proto/base/bytes.h"
 #include "proto/base/mem.h"
 
-#define RPC_FRAG_MAX 5840u         /* longest PDU, both ways ([MS-RPCE] <..> Windows' own value) */
-#define RPC_FRAG_MIN 1432u         /* [C706] MustRecvFragSize */
-#define RPC_INPUT_MAX (2u * RPC_FRAG_MAX)
+#define RPC_FRAG_MAX 5840u         /* longest request or response PDU, both ways, as Windows has it */
+#define RPC_FRAG_MIN 1432u         /* [C706] 12.6.2 MustRecvFragSize */
+#define RPC_BIND_MAX 32768u        /* longest bind: a Kerberos ticket with many groups is large */
 #define RPC_REQUEST_MAX 65536u     /* longest stub of a request, all fragments */
 #define RPC_REPLY_MAX (4u << 20)   /* longest stub of a reply */
 #define RPC_CONTEXTS_MAX 16u       /* presentation contexts of one connection */
@@ -116,8 +116,8 @@ enum rpc_effect_kind {
     RPC_EFFECT_CLOSE,      /* after what was sent: close; no events afterwards */
 };
 
-/* Slices are the connection's memory: SEND and CALL are good until its next step, GSS_ACCEPT until its
- * outcome is reported. */
+/* Slices are the connection's memory: SEND is good until its next step, CALL until the call is answered
+ * or cancelled, GSS_ACCEPT until its outcome is reported. At most one SEND a step. */
 struct rpc_effect {
     enum rpc_effect_kind kind;
     struct slice bytes;
@@ -139,7 +139,7 @@ struct rpc_conn;
 
 /* NULL when memory is refused. `mem` and what `config` points to must outlive the connection. */
 struct rpc_conn *rpc_conn_new(struct mem *mem, const struct rpc_config *config);
-/* Accepts NULL. Not while a GSS effect is under way. */
+/* Accepts NULL. Not while a GSS effect is under way. Calls in progress are forgotten. */
 void rpc_conn_free(struct rpc_conn *c);
 /* How many bytes the next BYTES event may carry; 0: stop reading until some later step. */
 size_t rpc_conn_room(const struct rpc_conn *c);
@@ -147,7 +147,8 @@ size_t rpc_conn_room(const struct rpc_conn *c);
 bool rpc_conn_busy(const struct rpc_conn *c);
 /* The association group in force: the client's own wish or config.assoc_group; 0 before the bind. */
 uint32_t rpc_conn_assoc_group(const struct rpc_conn *c);
-/* Takes one event, fills `out` (it is overwritten). */
+/* Takes one event, fills `out` (it is overwritten). A reply to a call that is no longer there is
+ * ignored. A reply that cannot be stored becomes a fault. */
 void rpc_conn_step(struct rpc_conn *c, const struct rpc_event *event, struct rpc_effects *out);
 
 /* Writes a UUID's canonical text (36 characters and NUL). */

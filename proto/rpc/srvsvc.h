@@ -1,6 +1,7 @@
 #pragma once
 /* [MS-SRVS] as far as a client needs it to list shares: NetrShareEnum, NetrShareGetInfo and
- * NetrServerGetInfo, answered from a view that the caller gathers beforehand. */
+ * NetrServerGetInfo, answered from a view that the caller gathers beforehand. Served levels: 0, 1, 2,
+ * 501, 502, 503 of shares (1005 too for one share), 100 and 101 of the server. */
 #include "proto/base/arena.h"
 #include "proto/rpc/dcerpc.h"
 
@@ -37,6 +38,7 @@ struct srvsvc_source {
     struct slice server_comment;
     const struct srvsvc_share *shares;
     uint32_t share_count;
+    bool administrator; /* the caller may see levels 2, 502 and 503 ([MS-SRVS] 3.1.4.8) */
 };
 
 enum srvsvc_opnum {
