@@ -64,10 +64,7 @@ struct slice read_slice(struct reader *r, size_t len)
     return s;
 }
 
-void read_skip(struct reader *r, size_t len)
-{
-    (void)read_slice(r, len);
-}
+void read_skip(struct reader *r, size_t len) { (void)read_slice(r, len); }
 
 /* Bytes from `pos` up to the next multiple of `align`. */
 static size_t padding(size_t pos, size_t align)
@@ -77,10 +74,7 @@ static size_t padding(size_t pos, size_t align)
     return (align - (pos & (align - 1))) & (align - 1);
 }
 
-void read_align(struct reader *r, size_t align)
-{
-    read_skip(r, padding(r->pos, align));
-}
+void read_align(struct reader *r, size_t align) { read_skip(r, padding(r->pos, align)); }
 
 void read_copy(struct reader *r, void *to, size_t len)
 {
@@ -93,15 +87,9 @@ void read_copy(struct reader *r, void *to, size_t len)
         memset(to, 0, len);
 }
 
-struct slice read_rest(struct reader *r)
-{
-    return read_slice(r, read_left(r));
-}
+struct slice read_rest(struct reader *r) { return read_slice(r, read_left(r)); }
 
-size_t read_left(const struct reader *r)
-{
-    return r->bad ? 0 : r->all.len - r->pos;
-}
+size_t read_left(const struct reader *r) { return r->bad ? 0 : r->all.len - r->pos; }
 
 static uint64_t read_le(struct reader *r, size_t len)
 {
@@ -191,10 +179,7 @@ void write_zeros(struct writer *w, size_t len)
         memset(to, 0, len);
 }
 
-void write_align(struct writer *w, size_t align)
-{
-    write_zeros(w, padding(w->pos, align));
-}
+void write_align(struct writer *w, size_t align) { write_zeros(w, padding(w->pos, align)); }
 
 static void patch(struct writer *w, size_t pos, uint64_t value, size_t len)
 {

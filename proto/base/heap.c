@@ -21,10 +21,7 @@ void heap_fini(struct heap *h)
 }
 
 /* Places are 1-based, so that 0 means "not armed" and children of i are 2i and 2i+1. */
-static struct deadline *at(const struct heap *h, uint32_t index)
-{
-    return h->items[index - 1];
-}
+static struct deadline *at(const struct heap *h, uint32_t index) { return h->items[index - 1]; }
 
 static void place(struct heap *h, uint32_t index, struct deadline *d)
 {

@@ -17,8 +17,14 @@ static inline void list_insert_before(struct list *at, struct list *node)
     at->prev->next = node, at->prev = node;
 }
 
-static inline void list_push_back(struct list *l, struct list *node) { list_insert_before(l, node); }
-static inline void list_push_front(struct list *l, struct list *n) { list_insert_before(l->next, n); }
+static inline void list_push_back(struct list *l, struct list *node)
+{
+    list_insert_before(l, node);
+}
+static inline void list_push_front(struct list *l, struct list *n)
+{
+    list_insert_before(l->next, n);
+}
 
 static inline void list_remove(struct list *node)
 {
@@ -27,7 +33,10 @@ static inline void list_remove(struct list *node)
 }
 
 /* NULL when empty. */
-static inline struct list *list_first(const struct list *l) { return list_empty(l) ? NULL : l->next; }
+static inline struct list *list_first(const struct list *l)
+{
+    return list_empty(l) ? NULL : l->next;
+}
 
 /* Removes and returns the first, or NULL. */
 static inline struct list *list_pop(struct list *l)

@@ -18,16 +18,14 @@ struct map_entry {
     } key;
 };
 
-/* --- SipHash-1-3 (Aumasson, Bernstein): short, keyed, and no collisions to be had without the key */
+/* --- SipHash-1-3 (Aumasson, Bernstein): short, keyed, and no collisions to be had without the key
+ */
 
 struct sip {
     uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate_left(uint64_t x, unsigned by)
-{
-    return x << by | x >> (64 - by);
-}
+static uint64_t rotate_left(uint64_t x, unsigned by) { return x << by | x >> (64 - by); }
 
 static void sip_round(struct sip *s)
 {
@@ -250,10 +248,7 @@ void *map_remove_u64(struct map *m, uint64_t key)
     return map_remove(m, slice_of(k.at, sizeof(k.at)));
 }
 
-uint32_t map_count(const struct map *m)
-{
-    return m->used;
-}
+uint32_t map_count(const struct map *m) { return m->used; }
 
 void *map_next(const struct map *m, uint32_t *cursor, struct slice *key)
 {

@@ -1,7 +1,8 @@
 #pragma once
-/* Hash map from byte-string or integer keys to pointers, seeded against crafted collisions, iterated
- * in insertion order, so that equal histories give equal iterations (the snapshot writer needs it).
- * Keys of map_put are copied; values are not owned. Grows and shrinks by itself within its `mem`. */
+/* Hash map from byte-string or integer keys to pointers, seeded against crafted collisions,
+ * iterated in insertion order, so that equal histories give equal iterations (the snapshot writer
+ * needs it). Keys of map_put are copied; values are not owned. Grows and shrinks by itself within
+ * its `mem`. */
 #include "proto/base/bytes.h"
 #include "proto/base/mem.h"
 

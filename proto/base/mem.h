@@ -16,7 +16,7 @@ struct mem {
 void *mem_alloc(struct mem *m, size_t size);
 /* `count` * `size` without wrapping. */
 void *mem_array(struct mem *m, size_t count, size_t size);
-/* Moves to a larger or smaller block, contents kept, growth zeroed; NULL leaves the old one as is. */
+/* Moves to a block of another size, contents kept, growth zeroed; NULL leaves the old one as is. */
 void *mem_resize(struct mem *m, void *at, size_t old_size, size_t new_size);
 /* Accepts NULL. */
 void mem_free(struct mem *m, void *at, size_t size);

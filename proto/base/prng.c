@@ -11,10 +11,7 @@ uint64_t mix64(uint64_t x)
     return x ^ x >> 31;
 }
 
-static uint64_t rotate_left(uint64_t x, unsigned by)
-{
-    return x << by | x >> (64 - by);
-}
+static uint64_t rotate_left(uint64_t x, unsigned by) { return x << by | x >> (64 - by); }
 
 void prng_init(struct prng *p, uint64_t seed)
 {
@@ -47,7 +44,4 @@ uint64_t prng_below(struct prng *p, uint64_t bound)
     return value % bound;
 }
 
-bool prng_chance(struct prng *p, uint32_t per_mille)
-{
-    return prng_below(p, 1000) < per_mille;
-}
+bool prng_chance(struct prng *p, uint32_t per_mille) { return prng_below(p, 1000) < per_mille; }

@@ -17,7 +17,4 @@ void sm_move(struct sm *m, uint8_t to)
     m->state = to;
 }
 
-const char *sm_name(const struct sm *m)
-{
-    return m->table[m->state].name;
-}
+const char *sm_name(const struct sm *m) { return m->table[m->state].name; }

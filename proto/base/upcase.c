@@ -2,8 +2,8 @@
  * Multilingual Plane, written down once. It is part of the cluster's law: names that were different
  * must stay different, so it never follows a newer Unicode.
  *
- * Left out, as NTFS's $UpCase leaves them out: U+00B5 MICRO SIGN, U+0131 DOTLESS I and U+017F LONG S.
- * The latter two would otherwise make a name outside ASCII equal to one inside it. */
+ * Left out, as NTFS's $UpCase leaves them out: U+00B5 MICRO SIGN, U+0131 DOTLESS I and U+017F LONG
+ * S. The latter two would otherwise make a name outside ASCII equal to one inside it. */
 #include "proto/base/upcase.h"
 
 const struct upcase_range upcase_ranges[] = {

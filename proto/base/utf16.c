@@ -226,7 +226,8 @@ static bool matches_nothing(uint16_t wild, const struct name_at *at)
 }
 
 /* Lets pattern unit `p` match the unit at hand and adds where the pattern then goes on. */
-static void match_unit(struct slice pattern, size_t p, const struct name_at *at, struct places *next)
+static void match_unit(struct slice pattern, size_t p, const struct name_at *at,
+                       struct places *next)
 {
     uint16_t wild = unit_at(pattern, p);
     bool advance = false;

@@ -1,8 +1,8 @@
 #pragma once
 /* UTF-16LE names as they travel in SMB. Unpaired surrogates are legal in names and survive a round
  * trip (as WTF-8 in UTF-8 text). Case folding uses one frozen table (Unicode 15 simple uppercase
- * mappings of the BMP but for U+00B5, U+0131 and U+017F, which NTFS leaves alone): it must never change, or two coordinators would
- * disagree about which names are equal. */
+ * mappings of the BMP but for U+00B5, U+0131 and U+017F, which NTFS leaves alone): it must never
+ * change, or two coordinators would disagree about which names are equal. */
 #include "proto/base/arena.h"
 
 /* Uppercase of one UTF-16 unit by the frozen table. */

@@ -14,7 +14,8 @@
 #include "proto/base/mem.h"
 #include <stdbool.h>
 
-/* A mem over calloc() with a budget of `max` bytes; blocks are exact, so ASan sees one byte too far. */
+/* A mem over calloc() with a budget of `max` bytes; blocks are exact, so ASan sees one byte too
+ * far. */
 struct mem test_mem(size_t max);
 /* Fails the running test when anything taken from `m` has not been given back. */
 void test_mem_check(const struct mem *m);
