@@ -44,6 +44,7 @@ void client_up(struct coordinator *c, uint64_t id, const struct coordinator_peer
     }
     k->id = id;
     k->role = peer->role;
+    k->node_id = peer->node_id;
     size_t len = strlen(peer->name);
     if (len >= sizeof k->name)
         len = sizeof k->name - 1;
@@ -74,16 +75,6 @@ void dismiss_clients(struct coordinator *c, uint64_t leader)
 }
 
 /* ---- Hello ------------------------------------------------------------------------------------------ */
-
-/* Does the certificate's name belong to this node id? */
-static bool owns_node(const struct coordinator *c, const struct client *k, uint32_t node_id)
-{
-    Fl__ClusterConfig *config = meta_config(c->meta, false, (struct arena *)(uintptr_t)&c->arena);
-    for (size_t i = 0; config != NULL && i < config->n_nodes; i++)
-        if (config->nodes[i]->id == node_id)
-            return strcmp(config->nodes[i]->name, k->name) == 0;
-    return false;
-}
 
 static void welcome(struct coordinator *c, struct client *k, uint64_t session, bool state_lost)
 {
@@ -119,6 +110,7 @@ static void register_node(struct coordinator *c, struct client *k, const Fl__Hel
 
 static void on_hello(struct coordinator *c, struct client *k, const Fl__Hello *hello)
 {
+    struct meta_node node;
     if (meta_ca_cert(c->meta).len == 0)
         send_away(c, k, 0); /* the cluster is being founded: come back in a moment */
     else if (k->greeted || hello->version != 1)
@@ -126,17 +118,18 @@ static void on_hello(struct coordinator *c, struct client *k, const Fl__Hello *h
     else if (hello->cluster_id.len != 0 &&
              !slice_equal(pb_slice(hello->cluster_id), slice_of(c->config.raft.cluster, 16)))
         drop_client(c, k, "this is another cluster: the cluster id differs");
-    else if (hello->role != k->role)
+    else if (hello->role != k->role &&
+             !(k->role == FL__ROLE__ROLE_NODE && hello->role == FL__ROLE__ROLE_WITNESS))
         drop_client(c, k, "the certificate does not allow this role");
-    else if (k->role == FL__ROLE__ROLE_NODE && !owns_node(c, k, hello->node_id))
+    else if (k->role != FL__ROLE__ROLE_ADMIN &&
+             (hello->node_id != k->node_id || !meta_node(c->meta, k->node_id, &node)))
         drop_client(c, k, "the certificate belongs to another node, or the node was removed");
-    else if (k->role == FL__ROLE__ROLE_NODE) {
+    else if (hello->role == FL__ROLE__ROLE_NODE) {
         k->greeted = true;
-        k->node_id = hello->node_id;
         register_node(c, k, hello);
     } else {
         k->greeted = true;
-        k->node_id = hello->node_id;
+        k->role = hello->role; /* a machine's witness shows the machine's certificate */
         welcome(c, k, 0, false);
     }
 }

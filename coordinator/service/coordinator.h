@@ -28,6 +28,7 @@ enum {
 struct coordinator_peer {
     Fl__Role role;    /* ROLE_JOINING: no certificate */
     const char *name; /* the node's name, or the administrator's */
+    uint32_t node_id; /* 0: not a node */
 };
 
 enum coordinator_event_type {
