@@ -1,7 +1,7 @@
 #pragma once
 /* [MS-SMB2] 2.2.31, 2.2.32 IOCTL, the control codes clients send, and the small structures of the
  * ones that this folder decodes itself. */
-#include "proto/smb/header.h"
+#include "proto/smb/negotiate.h"
 
 enum { SMB2_0_IOCTL_IS_FSCTL = 0x00000001 };
 
@@ -82,7 +82,7 @@ struct smb_validate_req {
     uint32_t capabilities;
     uint8_t client_guid[16];
     uint16_t security_mode;
-    struct slice dialects; /* borrowed list of 16-bit ids: struct smb_id_list */
+    struct smb_id_list dialects; /* borrowed */
 };
 
 /* `input` is the IOCTL's. */

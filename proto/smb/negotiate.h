@@ -68,8 +68,10 @@ uint16_t smb_id_at(struct smb_id_list list, size_t index);
 bool smb_id_has(struct smb_id_list list, uint16_t id);
 
 /* The contexts of a 3.1.1 request, or of a response. `has_x` tells whether the context was there;
- * unknown types are ignored. An empty list inside a context, a context shorter than its own counts,
- * or two contexts of one type (3.3.5.4) are refused. */
+ * unknown types are ignored. An empty list inside a preauthentication, encryption or signing
+ * context, one shorter than its own counts, or two contexts of one type are refused (3.3.5.4).
+ * Compression, RDMA, transport and netname contexts that are ill-formed count as absent: whoever
+ * does not implement them must ignore them. */
 struct smb_negotiate_contexts {
     bool has_preauth, has_ciphers, has_compression, has_rdma, has_signing, has_netname,
         has_transport;

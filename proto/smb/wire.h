@@ -1,6 +1,6 @@
 #pragma once
 /* What the codecs of this folder share, and nobody else needs. */
-#include "proto/smb/header.h"
+#include "proto/smb/negotiate.h"
 
 /* A reader of the message that stands after StructureSize of the body; bad unless the body is at
  * least `structure_size` & ~1 bytes and says `structure_size` (an odd size counts one byte of a
@@ -24,3 +24,13 @@ void smb_pad8(struct writer *w, size_t header_pos);
 uint16_t smb_len16(struct slice s);
 /* A 32-bit wire length of `s`. */
 uint32_t smb_len32(struct slice s);
+
+/* Negotiate contexts, for both directions. `off` and `count` as in the message of `r`, whose reader
+ * stands behind the fixed part. False when ill-formed; `*out` is written only on success. */
+bool smb_negotiate_contexts_decode(struct reader *r, size_t off, size_t count,
+                                   struct smb_negotiate_contexts *out);
+/* A context with its padding in front. SHA-512 is the only hash there is. */
+void smb_preauth_context_encode(struct writer *w, size_t header_pos, struct slice salt);
+/* An encryption or signing context. */
+void smb_id_context_encode(struct writer *w, size_t header_pos, uint16_t type,
+                           struct smb_id_list ids);
