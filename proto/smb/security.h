@@ -47,6 +47,10 @@
 #define ACE_ACCESS_DENIED_OBJECT 0x06u
 #define ACE_SYSTEM_AUDIT_OBJECT 0x07u
 #define ACE_ACCESS_ALLOWED_CALLBACK 0x09u
+#define ACE_ACCESS_DENIED_CALLBACK 0x0Au
+#define ACE_ACCESS_ALLOWED_CALLBACK_OBJECT 0x0Bu
+#define ACE_ACCESS_DENIED_CALLBACK_OBJECT 0x0Cu
+#define ACE_SYSTEM_AUDIT_CALLBACK 0x0Du
 #define ACE_SYSTEM_MANDATORY_LABEL 0x11u
 #define ACE_SYSTEM_SCOPED_POLICY_ID 0x13u
 #define ACE_OBJECT_INHERIT 0x01u
@@ -70,10 +74,18 @@ struct security_descriptor {
     struct acl dacl, sacl;
 };
 
+enum ace_deed {
+    ACE_ALLOWS,
+    ACE_DENIES,
+    ACE_AUDITS,
+    ACE_OTHER, /* no say in who gets in: unknown, conditional allow, for some kind of AD object */
+};
+
 struct ace {
     uint8_t type, flags;
-    bool known;         /* mask and sid are meaningful: a plain or object ACE */
-    uint32_t mask;
+    enum ace_deed deed;
+    bool plain;         /* of the simple form: header, mask, SID */
+    uint32_t mask;      /* 0 when the type is unknown */
     struct sid sid;
     struct slice bytes; /* the whole ACE, header included */
 };
