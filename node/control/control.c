@@ -53,7 +53,9 @@ struct control {
     struct map by_sequence;
     uint32_t pending_count, sent_count;
     struct arena arena;        /* of the step */
-    struct arena config_arena; /* of the configuration in force */
+    struct arena config_arena[2]; /* of the configuration in force, and the one before */
+    uint32_t config_turn;
+    uint64_t session; /* of our registration */
     struct control_effects effects;
     char trouble[TROUBLE_MAX];
 };
@@ -100,7 +102,9 @@ static void set_lease(struct control *c, uint64_t until_ns)
     if (c->lease_until_ns == until_ns)
         return;
     c->lease_until_ns = until_ns;
-    emit(c, CONTROL_DO_LEASE)->lease.until_ns = until_ns;
+    struct control_effect *e = emit(c, CONTROL_DO_LEASE);
+    e->lease.until_ns = until_ns;
+    e->lease.session = c->session;
 }
 
 static void wait_and_retry(struct control *c, uint64_t now_ns)
@@ -301,6 +305,7 @@ static void on_welcome(struct control *c, const struct control_event *ev, const 
     sm_move(&c->sm, SERVING);
     c->trouble[0] = '\0';
     c->lease_ms = w->lease_ms;
+    c->session = w->session;
     Fl__Subscribe subscribe = FL__SUBSCRIBE__INIT;
     subscribe.secrets = true;
     Fl__Control m = FL__CONTROL__INIT;
@@ -337,8 +342,9 @@ static void on_reply(struct control *c, uint64_t sequence, bool command, const F
 static void on_config(struct control *c, const Fl__ClusterConfig *config)
 {
     struct slice packed = pb_pack(&config->base, &c->arena);
-    arena_reset(&c->config_arena);
-    void *kept = pb_unpack(&fl__cluster_config__descriptor, packed, &c->config_arena);
+    struct arena *a = &c->config_arena[c->config_turn++ % 2];
+    arena_reset(a);
+    void *kept = pb_unpack(&fl__cluster_config__descriptor, packed, a);
     must(kept != NULL); /* the arena holds any frame's worth of configuration */
     emit(c, CONTROL_DO_CONFIG)->config.config = kept;
 }
@@ -469,7 +475,8 @@ struct control *control_new(struct mem *mem, const struct control_config *config
     list_init(&c->pending);
     map_init(&c->by_sequence, mem, config->incarnation);
     arena_init(&c->arena, mem, STEP_ARENA_MAX);
-    arena_init(&c->config_arena, mem, STEP_ARENA_MAX);
+    arena_init(&c->config_arena[0], mem, STEP_ARENA_MAX);
+    arena_init(&c->config_arena[1], mem, STEP_ARENA_MAX);
     for (size_t i = 0; i < config->coordinator_count; i++) {
         size_t len = strlen(config->coordinators[i]) + 1;
         c->coordinators[i] = mem_alloc(mem, len);
@@ -493,7 +500,8 @@ void control_free(struct control *c)
             mem_free(c->mem, c->coordinators[i], strlen(c->coordinators[i]) + 1);
     map_fini(&c->by_sequence);
     arena_fini(&c->arena);
-    arena_fini(&c->config_arena);
+    arena_fini(&c->config_arena[0]);
+    arena_fini(&c->config_arena[1]);
     mem_free(c->mem, c->effects.items, c->effects.cap * sizeof(struct control_effect));
     mem_free(c->mem, c, sizeof *c);
 }

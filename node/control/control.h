@@ -72,9 +72,9 @@ struct control_effect {
         struct { const char *address; } connect;
         struct { struct slice bytes; } send;
         struct { uint64_t token; const Fl__Reply *reply; } reply;
-        struct { const Fl__ClusterConfig *config; } config; /* lives until the next CONFIG */
+        struct { const Fl__ClusterConfig *config; } config; /* lives until the CONFIG after the next */
         struct { const Fl__Notice *notice; } notice;
-        struct { uint64_t until_ns; } lease;
+        struct { uint64_t until_ns, session; } lease; /* session: Welcome.session it belongs to */
     };
 };
 
