@@ -1,0 +1,365 @@
+#include "proto/daemon/link.h"
+
+#include "proto/base/must.h"
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { READ_BYTES = 64 << 10, BUFFER_MIN = 4096 };
+
+struct link {
+    uv_tcp_t tcp;
+    uv_timer_t handshake;
+    uv_connect_t connect;
+    struct tls_context *context;
+    struct tls *tls;
+    struct link_callbacks cb;
+    void *owner;
+    char name[80];
+    uint8_t *in; /* plaintext not yet a whole frame */
+    size_t in_len, in_cap;
+    size_t queued;      /* ciphertext bytes libuv holds */
+    unsigned handles;   /* uv handles not yet closed */
+    bool up, dead, closing;
+    uint8_t scratch[READ_BYTES];
+};
+
+bool link_address(const char *text, struct sockaddr_storage *out)
+{
+    char host[64];
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL)
+        return false;
+    const char *start = text[0] == '[' ? text + 1 : text;
+    const char *end = text[0] == '[' ? colon - 1 : colon;
+    if (end <= start || (size_t)(end - start) >= sizeof host)
+        return false;
+    memcpy(host, start, (size_t)(end - start));
+    host[end - start] = '\0';
+    char *rest = NULL;
+    long port = strtol(colon + 1, &rest, 10);
+    if (rest == colon + 1 || *rest != '\0' || port < 1 || port > 65535)
+        return false;
+    memset(out, 0, sizeof *out);
+    return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out) == 0 ||
+           uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)out) == 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct link *l = handle->data;
+    if (--l->handles > 0)
+        return;
+    tls_free(l->tls);
+    free(l->in);
+    free(l);
+}
+
+/* The link's memory goes when libuv has let go of both handles. */
+static void destroy(struct link *l)
+{
+    if (l->dead)
+        return;
+    l->dead = true;
+    uv_close((uv_handle_t *)&l->handshake, on_handle_closed);
+    uv_close((uv_handle_t *)&l->tcp, on_handle_closed);
+}
+
+static void lost(struct link *l, bool by_peer, const char *why)
+{
+    if (l->dead)
+        return;
+    if (!l->closing)
+        l->cb.down(l, by_peer, why);
+    destroy(l);
+}
+
+static bool closed_by_peer(ssize_t error)
+{
+    return error == UV_EOF || error == UV_ECONNRESET || error == UV_EPIPE || error == UV_ECONNREFUSED;
+}
+
+struct write {
+    uv_write_t request;
+    size_t len;
+    uint8_t bytes[];
+};
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct link *l = request->handle->data;
+    struct write *w = container_of(request, struct write, request);
+    l->queued -= w->len;
+    free(w);
+    if (status < 0 && status != UV_ECANCELED)
+        lost(l, closed_by_peer(status), uv_strerror(status));
+    else if (l->closing && l->queued == 0)
+        destroy(l);
+}
+
+/* Hands what TLS has to say to libuv. */
+static void flush(struct link *l)
+{
+    while (!l->dead && tls_pending(l->tls) > 0) {
+        size_t len = tls_pending(l->tls);
+        struct write *w = malloc(sizeof *w + len);
+        if (w == NULL || l->queued + len > LINK_QUEUE_MAX) {
+            free(w);
+            lost(l, false, "the other end does not take what it is sent");
+            return;
+        }
+        w->len = tls_pull(l->tls, w->bytes, len);
+        uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)w->len);
+        l->queued += w->len;
+        int r = uv_write(&w->request, (uv_stream_t *)&l->tcp, &buf, 1, on_written);
+        if (r < 0) {
+            l->queued -= w->len;
+            free(w);
+            lost(l, closed_by_peer(r), uv_strerror(r));
+        }
+    }
+}
+
+static bool grow(struct link *l, size_t cap)
+{
+    if (cap <= l->in_cap)
+        return true;
+    uint8_t *grown = realloc(l->in, cap);
+    if (grown == NULL)
+        return false;
+    l->in = grown;
+    l->in_cap = cap;
+    return true;
+}
+
+/* Whole frames at the start of `in` go to the owner. False when the link is gone. */
+static bool deliver(struct link *l)
+{
+    size_t at = 0;
+    while (!l->dead) {
+        struct frame f;
+        size_t used = 0;
+        enum frame_result r = frame_decode(slice_of(l->in + at, l->in_len - at), &f, &used);
+        if (r == FRAME_BAD) {
+            lost(l, false, "what arrived is not a frame");
+            return false;
+        }
+        if (r == FRAME_MORE) {
+            memmove(l->in, l->in + at, l->in_len - at);
+            l->in_len -= at;
+            return grow(l, used < BUFFER_MIN ? BUFFER_MIN : used);
+        }
+        at += used;
+        if (!l->closing)
+            l->cb.frame(l, &f);
+    }
+    return false;
+}
+
+static void read_plaintext(struct link *l)
+{
+    while (!l->dead) {
+        if (l->in_len == l->in_cap && !grow(l, l->in_cap + READ_BYTES)) {
+            lost(l, false, "out of memory");
+            return;
+        }
+        size_t got = 0;
+        enum tls_result r = tls_read(l->tls, l->in + l->in_len, l->in_cap - l->in_len, &got);
+        if (r == TLS_WANT)
+            break;
+        if (r != TLS_OK) {
+            flush(l);
+            lost(l, true, r == TLS_CLOSED ? "closed" : tls_error(l->tls));
+            return;
+        }
+        l->in_len += got;
+        if (!deliver(l))
+            return;
+    }
+}
+
+static void feed(struct link *l, struct slice ciphertext)
+{
+    enum tls_result r = tls_feed(l->tls, ciphertext);
+    flush(l);
+    if (l->dead)
+        return;
+    if (r == TLS_FAILED) {
+        lost(l, false, tls_error(l->tls));
+        return;
+    }
+    if (!l->up && tls_established(l->tls)) {
+        l->up = true;
+        uv_timer_stop(&l->handshake);
+        l->cb.up(l, tls_peer(l->tls));
+    }
+    if (l->up && !l->dead)
+        read_plaintext(l);
+    if (!l->dead)
+        flush(l);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    (void)suggested;
+    struct link *l = handle->data;
+    *buf = uv_buf_init((char *)l->scratch, sizeof l->scratch);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct link *l = stream->data;
+    if (l->dead || n == 0)
+        return;
+    if (n < 0)
+        lost(l, closed_by_peer(n), n == UV_EOF ? "closed" : uv_strerror((int)n));
+    else
+        feed(l, slice_of(buf->base, (size_t)n));
+}
+
+static void on_handshake_late(uv_timer_t *timer)
+{
+    lost(timer->data, false, "no answer in time");
+}
+
+/* A dead peer is noticed in seconds, not at TCP's pace; small messages leave at once. */
+static void tune(struct link *l)
+{
+    uv_os_fd_t fd;
+    unsigned user_timeout = LINK_USER_TIMEOUT_MS;
+    (void)uv_tcp_nodelay(&l->tcp, 1);
+    (void)uv_tcp_keepalive(&l->tcp, 1, 1);
+    if (uv_fileno((uv_handle_t *)&l->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+}
+
+static struct link *link_new(uv_loop_t *loop, struct tls_context *context, bool server,
+                             const struct link_callbacks *cb, void *owner)
+{
+    struct link *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return NULL;
+    l->tls = tls_new(context, server);
+    if (l->tls == NULL) {
+        free(l);
+        return NULL;
+    }
+    l->context = context;
+    l->cb = *cb;
+    l->owner = owner;
+    must(uv_tcp_init(loop, &l->tcp) == 0);
+    must(uv_timer_init(loop, &l->handshake) == 0);
+    l->handles = 2;
+    l->tcp.data = l->handshake.data = l;
+    (void)uv_timer_start(&l->handshake, on_handshake_late, LINK_HANDSHAKE_MS, 0);
+    return l;
+}
+
+static void on_connected(uv_connect_t *request, int status)
+{
+    struct link *l = request->data;
+    if (l->dead)
+        return;
+    if (status < 0) {
+        lost(l, closed_by_peer(status), uv_strerror(status));
+        return;
+    }
+    tune(l);
+    (void)uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
+    feed(l, (struct slice){0});
+}
+
+struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to, const char *from,
+                          const struct link_callbacks *cb, void *owner)
+{
+    struct sockaddr_storage target, source;
+    char bound[80];
+    if (!link_address(to, &target))
+        return NULL;
+    struct link *l = link_new(loop, tls, false, cb, owner);
+    if (l == NULL)
+        return NULL;
+    (void)snprintf(l->name, sizeof l->name, "%s", to);
+    bool bad = false;
+    if (from != NULL) {
+        (void)snprintf(bound, sizeof bound, strchr(from, ':') ? "[%s]:1" : "%s:1", from);
+        bad = !link_address(bound, &source);
+        ((struct sockaddr_in *)&source)->sin_port = 0;
+        bad = bad || uv_tcp_bind(&l->tcp, (struct sockaddr *)&source, 0) != 0;
+    }
+    l->connect.data = l;
+    if (bad || uv_tcp_connect(&l->connect, &l->tcp, (struct sockaddr *)&target, on_connected) != 0) {
+        destroy(l);
+        return NULL;
+    }
+    return l;
+}
+
+struct link *link_accept(uv_stream_t *server, struct tls_context *tls,
+                         const struct link_callbacks *cb, void *owner)
+{
+    struct link *l = link_new(server->loop, tls, true, cb, owner);
+    if (l == NULL)
+        return NULL;
+    if (uv_accept(server, (uv_stream_t *)&l->tcp) != 0) {
+        destroy(l);
+        return NULL;
+    }
+    struct sockaddr_storage peer;
+    int len = sizeof peer;
+    char host[64] = "?";
+    if (uv_tcp_getpeername(&l->tcp, (struct sockaddr *)&peer, &len) == 0)
+        (void)uv_ip_name((struct sockaddr *)&peer, host, sizeof host);
+    (void)snprintf(l->name, sizeof l->name, "%s:%u", host,
+                   (unsigned)ntohs(((struct sockaddr_in *)&peer)->sin_port));
+    tune(l);
+    (void)uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
+    return l;
+}
+
+void *link_owner(const struct link *l) { return l->owner; }
+const char *link_name(const struct link *l) { return l->name; }
+
+void link_send(struct link *l, struct slice bytes)
+{
+    if (l->dead || !l->up || l->closing)
+        return;
+    if (tls_write(l->tls, bytes) != TLS_OK)
+        lost(l, false, tls_error(l->tls));
+    else
+        flush(l);
+}
+
+void link_send_frame(struct link *l, const struct frame *f)
+{
+    uint8_t header[FRAME_HEADER];
+    frame_header(header, f);
+    if (l->dead || !l->up || l->closing)
+        return;
+    if (tls_write(l->tls, slice_of(header, sizeof header)) != TLS_OK ||
+        tls_write(l->tls, f->control) != TLS_OK || tls_write(l->tls, f->data) != TLS_OK)
+        lost(l, false, tls_error(l->tls));
+    else
+        flush(l);
+}
+
+void link_close(struct link *l)
+{
+    if (l->dead || l->closing)
+        return;
+    if (l->up)
+        tls_goodbye(l->tls);
+    l->closing = true;
+    flush(l);
+    if (!l->dead && l->queued == 0)
+        destroy(l);
+    else if (!l->dead)
+        (void)uv_timer_start(&l->handshake, on_handshake_late, LINK_HANDSHAKE_MS, 0);
+}
+
+void link_abort(struct link *l)
+{
+    l->closing = true;
+    destroy(l);
+}
