@@ -83,6 +83,7 @@ enum store_event_type {
     STORE_EV_START, /* first event, once */
     STORE_EV_OP,
     STORE_EV_DISK,  /* outcome of a STORE_DO_DISK */
+    STORE_EV_TICK,  /* nothing happened; effects that wait may leave */
 };
 
 struct store_event {
@@ -122,7 +123,8 @@ enum store_disk_type {
     DISK_RESERVE, /* allocates [offset, +len) without changing what is read there (fallocate); creates
                      the file; NO_SPACE changes nothing. A DISK_WRITE that lies in reserved or written
                      blocks never gives NO_SPACE */
-    DISK_PUNCH,   /* gives the blocks back; zeros are read; durable when reported; no file: nothing */
+    DISK_PUNCH,   /* gives the blocks back; zeros are read; durable when reported; no file: nothing.
+                     Never NO_SPACE: where a file system needs space for that, zeros are written */
     DISK_DELETE,  /* every extent file of file.extent.{volume,inode}, in all groups; durable */
     DISK_LIST,    /* extent files of {volume,group} with (inode,index) > the given ones, ascending,
                      `len` entries at most, to `entries` */
@@ -190,8 +192,7 @@ struct store *store_new(struct mem *mem, const struct store_config *config);
 void store_free(struct store *s);
 /* `out` is empty on entry. What does not fit waits: see store_next_deadline. */
 void store_step(struct store *s, const struct store_event *ev, struct store_effects *out);
-/* 0 when effects wait that did not fit in `out`: step again with any event of the past type
- * STORE_EV_DISK and token 0, which says nothing; else DEADLINE_NEVER. */
+/* 0 when effects wait that did not fit in `out` (a TICK fetches them), else DEADLINE_NEVER. */
 uint64_t store_next_deadline(const struct store *s);
 /* How many more operations may be submitted now. */
 uint32_t store_room(const struct store *s);
