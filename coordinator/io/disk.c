@@ -381,7 +381,7 @@ static int load_one(const struct disk *d, const char *name, struct raft_file f,
     if (fstatat(d->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         bytes = malloc((size_t)st.st_size + 1);
     if (bytes == NULL || !disk_read_now(d, f, 0, bytes, (size_t)st.st_size)) {
-        (void)snprintf(error, ERROR_MAX, "cannot read %s: %s", name, strerror(errno));
+        (void)snprintf(error, ERROR_MAX, "cannot read %.40s: %s", name, strerror(errno));
         free(bytes);
         return -1;
     }

@@ -363,6 +363,7 @@ static void check_invitation(struct coordinator *c, struct client *k, const stru
     e->sign.ca_key_pem = meta_ca_key(c->meta);
     e->sign.ca_cert_pem = meta_ca_cert(c->meta);
     e->sign.name = k->join_name;
+    e->sign.node_id = k->node_id;
     e->sign.address = node_address(c, k->node_id);
 }
 

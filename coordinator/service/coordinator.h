@@ -76,6 +76,7 @@ struct coordinator_effect {
             uint64_t client;
             struct slice csr_pem, ca_key_pem, ca_cert_pem;
             const char *name, *address;
+            uint32_t node_id;
         } sign;
         struct { enum raft_role role; uint64_t term, leader; } role;
     };
