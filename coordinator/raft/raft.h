@@ -12,13 +12,15 @@
  *                    files (shell: one writer thread, one fdatasync for many)
  *
  * The order a shell must keep:
- *  1. raft_engine_new; load every file of the directory (raft_file_parse tells which are ours); one
- *     START event. FATAL in its effects means: do not serve; the text says why.
+ *  1. raft_engine_new; load every file of the directory (raft_file_parse tells which are ours) and
+ *     make sure that what was read is durable: a process that was killed may have left bytes in the
+ *     page cache only (fsync each file, then the directory); one START event. FATAL in its effects means: do not serve; the text says why.
  *  2. After each raft_engine_step carry out its effects in order. APPLY, RESTORE and NEED_SNAPSHOT
  *     are obeyed at once: NEED_SNAPSHOT names the index the state machine has just reached.
- *  3. Disk effects go, in order, to one writer. SYNC{token} means: when all that was asked before it
- *     is durable (file bytes, and the directory after create, rename, delete), say DISK_DONE{token}.
- *     Many SYNCs may be answered by one DISK_DONE with the highest token: that is the group commit.
+ *  3. Disk effects go, in order, to one writer. SYNC{token} means: when all that was asked before
+ *     it is durable (file bytes, and the directory after create, rename, delete), say
+ *     DISK_DONE{token}. Many SYNCs may be answered by one DISK_DONE with the highest token: that is
+ *     the group commit.
  *     Any error: DISK_FAILED; the engine answers FATAL and takes no further event.
  *  4. SEND goes to the one connection of that peer, in order. Bytes that were not sent when a
  *     connection broke are dropped (guard G5); then PEER_DOWN, and PEER_UP once there is a new one.
@@ -35,36 +37,37 @@
 
 #define RAFT_CLUSTER_ID_BYTES 16
 #define RAFT_MEMBERS_MAX 9
-#define RAFT_ADDRESS_MAX 255                    /* bytes, without terminator */
-#define RAFT_COMMAND_MAX (UINT32_C(4) << 20)    /* bytes of one command */
-#define RAFT_FRAME_MAX (UINT32_C(8) << 20)      /* bytes of one message between peers */
+#define RAFT_ADDRESS_MAX 255                 /* bytes, without terminator */
+#define RAFT_COMMAND_MAX (UINT32_C(4) << 20) /* bytes of one command */
+#define RAFT_FRAME_MAX (UINT32_C(8) << 20)   /* bytes of one message between peers */
 
 /* The guards of this engine around libraft 0.22.1; each is explained where it is enforced
  * (guards.c). Removing one is for the schedule fuzzer's own test only. */
 enum raft_guard {
-    RAFT_GUARD_SPLIT_CHANGES = 1 << 0,  /* G1: a configuration entry begins its message */
-    RAFT_GUARD_OWN_TERM = 1 << 1,       /* G2: no change before an entry of this term committed */
-    RAFT_GUARD_CONFIG_HELD = 1 << 2,    /* G2: every voter to be holds the last configuration */
-    RAFT_GUARD_ONE_TRANSFER = 1 << 3,   /* G4: a snapshot is a descriptor; duplicates dropped */
-    RAFT_GUARD_MONOTONE_COMMIT = 1 << 4,/* G5: the commit index never goes back */
-    RAFT_GUARD_HOLD_VOTE = 1 << 5,      /* G6: nothing is sent before term and vote are durable */
-    RAFT_GUARD_SYNC_BEFORE_ACK = 1 << 6,/* G6: entries count only after their SYNC is done */
-    RAFT_GUARD_SOLE_VOTER = 1 << 7,     /* G7: a sole voter takes a new term at every start */
-    RAFT_GUARD_READ_QUORUM = 1 << 8,    /* reads ask a majority */
+    RAFT_GUARD_SPLIT_CHANGES = 1 << 0,   /* G1: a configuration entry begins its message */
+    RAFT_GUARD_OWN_TERM = 1 << 1,        /* G2: no change before an entry of this term committed */
+    RAFT_GUARD_CONFIG_HELD = 1 << 2,     /* G2: every voter to be holds the last configuration */
+    RAFT_GUARD_ONE_TRANSFER = 1 << 3,    /* G4: a snapshot is a descriptor; duplicates dropped */
+    RAFT_GUARD_MONOTONE_COMMIT = 1 << 4, /* G5: the commit index never goes back */
+    RAFT_GUARD_HOLD_VOTE = 1 << 5,       /* G6: nothing is sent before term and vote are durable */
+    RAFT_GUARD_SYNC_BEFORE_ACK = 1 << 6, /* G6: entries count only after their SYNC is done */
+    RAFT_GUARD_SOLE_VOTER = 1 << 7,      /* G7: a sole voter takes a new term at every start */
+    RAFT_GUARD_READ_QUORUM = 1 << 8,     /* reads ask a majority */
+    RAFT_GUARD_TRAILING = 1 << 9,        /* G5: thousands of entries stay behind a snapshot */
 };
 
 struct raft_engine_config {
     uint64_t id; /* this server's raft id, > 0; never used again once its disk is lost */
-    uint8_t cluster[RAFT_CLUSTER_ID_BYTES];  /* files and messages of another cluster are refused */
-    uint32_t election_timeout_ms;            /* 0: 500 */
-    uint32_t heartbeat_ms;                   /* 0: 50 */
-    uint32_t max_inflight;                   /* entries on the way to one peer; 0: 512 */
-    uint32_t trailing;                       /* entries kept behind a snapshot; 0: 8192, see G5 */
-    uint32_t snapshot_threshold;             /* entries between snapshots; 0: 16384 */
-    uint32_t segment_bytes;                  /* size at which a log segment is closed; 0: 8 MiB */
-    uint32_t chunk_bytes;                    /* of a snapshot on the wire; 0: 256 KiB */
-    uint32_t submits_max;                    /* uncommitted submissions at once; 0: 16384 */
-    uint32_t unsafe_without_guard;           /* bits of enum raft_guard; 0 outside the fuzzer */
+    uint8_t cluster[RAFT_CLUSTER_ID_BYTES]; /* files and messages of another cluster are refused */
+    uint32_t election_timeout_ms;           /* 0: 500 */
+    uint32_t heartbeat_ms;                  /* 0: 50 */
+    uint32_t max_inflight;                  /* entries on the way to one peer; 0: 512 */
+    uint32_t trailing;                      /* entries kept behind a snapshot; 0: 8192, see G5 */
+    uint32_t snapshot_threshold;            /* entries between snapshots; 0: 16384 */
+    uint32_t segment_bytes;                 /* size at which a log segment is closed; 0: 8 MiB */
+    uint32_t chunk_bytes;                   /* of a snapshot on the wire; 0: 256 KiB */
+    uint32_t submits_max;                   /* uncommitted submissions at once; 0: 16384 */
+    uint32_t unsafe_without_guard;          /* bits of enum raft_guard; 0 outside the fuzzer */
 };
 
 struct raft_member {

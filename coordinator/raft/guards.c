@@ -1,0 +1,114 @@
+/* What keeps libraft 0.22.1 safe. Every guard has one function, which says what it prevents; the
+ * schedule fuzzer removes them one by one to show that it would notice.
+ *
+ * G3 (pre-vote stays off) is a setting in start.c: a voter whose term is ahead while its log is
+ * shorter rejects pre-votes with a reply that hides its term, and with the third server down the
+ * other two stay without leader for ever.
+ * Fail-stop is in update.c: after any failed write, and after any answer of raft_step that is not
+ * an ordinary refusal, the engine takes no further event. What is on disk is then not known, and
+ * libraft's memory may not agree with it. */
+#include "coordinator/raft/engine_int.h"
+
+/* G1. libraft notes the index of the message's first new entry as that of a configuration anywhere
+ * in it; the follower then never sees the change as committed, and as leader refuses every further
+ * one. So a configuration entry always begins its message. */
+uint32_t guard_split(const struct raft_engine *e, const struct raft_entry *at, uint32_t count)
+{
+    uint32_t n = 1;
+    if (!guarded(e, RAFT_GUARD_SPLIT_CHANGES))
+        return count;
+    while (n < count && at[n].type != RAFT_CHANGE)
+        n++;
+    return n;
+}
+
+/* G2, first half. A new leader that changes the configuration before an entry of its own term is
+ * committed may do so on top of a change that another leader is committing: two majorities without
+ * a common server. (Ongaro's erratum to single-server changes.) */
+bool guard_own_term(const struct raft_engine *e)
+{
+    const struct entry *entry = entries_get(&e->entries, e->commit);
+    return entry != NULL && entry->term == raft_current_term(&e->raft);
+}
+
+/* G2, second half. A server votes only if it is a voter in its own view of the configuration: one
+ * that has not received its promotion refuses for ever. Removing others in that state leaves no
+ * majority that would elect anybody. */
+static bool voters_hold_configuration(const struct raft_engine *e,
+                                      const struct raft_configuration *next)
+{
+    for (unsigned i = 0; i < next->n; i++) {
+        raft_index match = 0;
+        if (next->servers[i].role != RAFT_VOTER || next->servers[i].id == e->config.id)
+            continue;
+        if (raft_match_index(&e->raft, next->servers[i].id, &match) != 0 ||
+            match < e->raft.configuration_committed_index)
+            return false;
+    }
+    return true;
+}
+
+bool guard_change(const struct raft_engine *e, const struct raft_configuration *next)
+{
+    if (guarded(e, RAFT_GUARD_OWN_TERM) && !guard_own_term(e))
+        return false;
+    return !guarded(e, RAFT_GUARD_CONFIG_HELD) || voters_hold_configuration(e, next);
+}
+
+/* G4. libraft sends its snapshot again at every rejected heartbeat. It is a descriptor, so that
+ * costs nothing, and an offer of what is being fetched already must not begin the transfer anew. */
+bool guard_same_transfer(const struct raft_engine *e, const struct wire_message *m)
+{
+    const struct snapshot_descriptor *want = &e->fetch.want;
+    if (!guarded(e, RAFT_GUARD_ONE_TRANSFER))
+        return false;
+    return want->index == m->install.index && want->term == m->install.snapshot_term &&
+           want->hash == m->install.hash && want->size == m->install.size;
+}
+
+/* G5. A follower's commit index can go back in libraft (a minimum without a maximum); what was
+ * committed stays committed. */
+uint64_t guard_commit(const struct raft_engine *e, uint64_t commit)
+{
+    if (!guarded(e, RAFT_GUARD_MONOTONE_COMMIT))
+        return commit;
+    return commit > e->commit ? commit : e->commit;
+}
+
+/* G5. With few entries kept behind a snapshot, a late rejection pushes a peer's next index below
+ * what it is known to have, and only a snapshot helps it. */
+uint32_t guard_trailing(const struct raft_engine *e)
+{
+    uint32_t trailing = e->config.trailing;
+    if (!guarded(e, RAFT_GUARD_TRAILING) || trailing >= TRAILING_MIN)
+        return trailing;
+    return TRAILING_MIN;
+}
+
+/* G6. A vote that is told and then forgotten is given twice, and a term twice led. libraft wants
+ * the write done before it goes on; here everything said after the write waits for it instead. */
+bool guard_hold(const struct raft_engine *e)
+{
+    return guarded(e, RAFT_GUARD_HOLD_VOTE) && e->hold_token > e->durable_token;
+}
+
+/* G7. A sole voter makes itself leader without a new term. After a restart that lost unsynced
+ * entries it would give their indexes to other entries of the same term, while a standby already
+ * holds the old ones; equal (index, term) would no longer mean equal entries. So it takes a new
+ * term at every start. */
+uint64_t guard_start_term(const struct raft_engine *e, const struct raft_configuration *c,
+                          uint64_t term)
+{
+    if (!guarded(e, RAFT_GUARD_SOLE_VOTER) || members_voters(c) != 1)
+        return term;
+    return members_is_voter(c, e->config.id) ? term + 1 : term;
+}
+
+/* G7. For the same reason a leader does not remove itself in favour of a sole voter: that one would
+ * lead in the term in which this one still appends. It hands over first. */
+bool guard_leaves_leader(const struct raft_engine *e, const struct raft_configuration *next)
+{
+    if (members_voters(next) == 0)
+        return false;
+    return members_voters(next) > 1 || members_is_voter(next, e->config.id);
+}
