@@ -48,6 +48,18 @@ static void adopt(struct raft_engine *e, const struct snapshot_descriptor *d)
     trace_put(e->trace, "raft.snapshot", d->index, d->size, d->hash);
 }
 
+static void fetch_drop(struct raft_engine *e)
+{
+    struct save *s = &e->fetch.save;
+    if (saving(s, SAVE_WRITING))
+        fx_delete(e->out, s->writer.temp);
+    if (saving(s, SAVE_HELD) && e->fetch.want.index != e->snapshot.index &&
+        e->fetch.want.index != e->older.index)
+        fx_delete(e->out, snapshot_file(e->fetch.want.index));
+    if (saving(s, SAVE_WRITING) || saving(s, SAVE_HELD))
+        sm_move(&s->state, SAVE_IDLE);
+}
+
 /* --- taking ----------------------------------------------------------------------------------- */
 
 /* A snapshot that a peer is fetching is kept a while, up to a point: the log must not grow for
@@ -133,18 +145,6 @@ static void taken(struct raft_engine *e)
 }
 
 /* --- fetching --------------------------------------------------------------------------------- */
-
-static void fetch_drop(struct raft_engine *e)
-{
-    struct save *s = &e->fetch.save;
-    if (saving(s, SAVE_WRITING))
-        fx_delete(e->out, s->writer.temp);
-    if (saving(s, SAVE_HELD) && e->fetch.want.index != e->snapshot.index &&
-        e->fetch.want.index != e->older.index)
-        fx_delete(e->out, snapshot_file(e->fetch.want.index));
-    if (saving(s, SAVE_WRITING) || saving(s, SAVE_HELD))
-        sm_move(&s->state, SAVE_IDLE);
-}
 
 static void pull(struct raft_engine *e)
 {
