@@ -141,8 +141,8 @@ sim: simulator
 PURE := $(shell awk '$$2 ~ /^(pure|crypto|wire)$$/ {print $$1}' $(LAYERS)) coordinator/raft
 FORMATTED = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find proto node coordinator witness tests -name '*.[ch]')
 pure-archives: $(call archives,$(PURE))
-lint: pure-archives
-	@tests/lint/lint.sh $(B)
+lint:
+	@$(MAKE) -sk pure-archives; tests/lint/lint.sh $(B)
 format:
 	clang-format -i $(FORMATTED)
 test:
