@@ -1,91 +1,108 @@
 #include "proto/daemon/log.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { LINE_MAX_BYTES = 2048 };
 
-static const char *program = "flotilla";
-static enum log_level threshold = LOG_LEVEL_INFO;
-static bool journald;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static const char *daemon_name;
+static enum log_level limit = LOG_LEVEL_INFO;
 
 void log_open(const char *name)
 {
-    program = name;
-    journald = getenv("JOURNAL_STREAM") != NULL;
+    pthread_mutex_lock(&lock);
+    daemon_name = name;
+    pthread_mutex_unlock(&lock);
 }
 
-void log_set_level(const char *level)
+void log_limit(enum log_level level)
 {
-    if (strcmp(level, "error") == 0)
-        threshold = LOG_LEVEL_ERROR;
-    else if (strcmp(level, "warn") == 0)
-        threshold = LOG_LEVEL_WARN;
-    else
-        threshold = strcmp(level, "debug") == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
+    pthread_mutex_lock(&lock);
+    limit = level;
+    pthread_mutex_unlock(&lock);
 }
 
-/* One write() a line, so that lines of several threads never mix. */
-static void put(enum log_level level, const char *text, const struct timespec *now)
+static const char *word_of(enum log_level level)
 {
-    char line[LINE_MAX_BYTES];
-    int n;
-    if (journald) {
-        n = snprintf(line, sizeof line, "<%d>%s\n", level, text);
-    } else {
-        struct tm tm;
-        char when[32];
-        (void)localtime_r(&now->tv_sec, &tm);
-        (void)strftime(when, sizeof when, "%F %T", &tm);
-        static const char *const names[] = {[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warn",
-                                            [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug"};
-        n = snprintf(line, sizeof line, "%s.%03ld %s %s: %s\n", when, now->tv_nsec / 1000000,
-                     program, names[level], text);
+    switch (level) {
+    case LOG_LEVEL_ERROR: return "error: ";
+    case LOG_LEVEL_WARN: return "warning: ";
+    case LOG_LEVEL_INFO: return "";
+    case LOG_LEVEL_DEBUG: return "debug: ";
     }
-    if (n >= (int)sizeof line) {
-        n = (int)sizeof line - 1;
-        line[n - 1] = '\n';
-    }
-    if (n > 0)
-        (void)!write(STDERR_FILENO, line, (size_t)n);
+    return "";
 }
 
-void log_write(struct log_site *site, enum log_level level, const char *format, ...)
+/* May the site say one more line in this window? `held` receives how many it could not say before. */
+static int admit(struct log_site *site, uint64_t window, uint32_t *held)
 {
-    if (level > threshold)
+    *held = 0;
+    if (site->window != window) {
+        *held = site->held;
+        *site = (struct log_site){.window = window};
+    }
+    if (site->lines >= LOG_BURST) {
+        site->held++;
+        return 0;
+    }
+    site->lines++;
+    return 1;
+}
+
+/* What comes from outside must not forge a line of its own or play with the terminal. */
+static void clean(char *text)
+{
+    for (char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+}
+
+static void prefix(char *to, size_t size, enum log_level level)
+{
+    const char *name = daemon_name == NULL ? "" : daemon_name;
+    const char *colon = daemon_name == NULL ? "" : ": ";
+    if (!isatty(STDERR_FILENO)) {
+        snprintf(to, size, "<%d>%s%s", (int)level, name, colon);
         return;
-    char text[LINE_MAX_BYTES - 128];
+    }
     struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &tm);
+    snprintf(to, size, "%02d:%02d:%02d.%03ld %s%s%s", tm.tm_hour, tm.tm_min, tm.tm_sec,
+             now.tv_nsec / 1000000, name, colon, word_of(level));
+}
+
+void log_line(struct log_site *site, enum log_level level, const char *format, ...)
+{
+    int kept_errno = errno;
+    char head[128], text[LINE_MAX_BYTES], tail[64] = "", line[LINE_MAX_BYTES + 256];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    for (char *c = text; *c != '\0'; c++) /* a stranger's name must not forge a line */
-        if ((unsigned char)*c < ' ')
-            *c = ' ';
+    clean(text);
 
-    (void)pthread_mutex_lock(&lock);
-    if (now.tv_sec / LOG_WINDOW_S != site->window) {
-        if (site->muted > 0) {
-            char note[64];
-            (void)snprintf(note, sizeof note, "(the following was said %u times more)", site->muted);
-            put(level, note, &now);
-        }
-        *site = (struct log_site){.window = now.tv_sec / LOG_WINDOW_S};
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t window = (uint64_t)now.tv_sec / LOG_WINDOW_S + 1;
+    uint32_t held;
+    pthread_mutex_lock(&lock);
+    if (level <= limit && admit(site, window, &held)) {
+        if (held > 0)
+            snprintf(tail, sizeof(tail), " (%u more like this were held back)", held);
+        prefix(head, sizeof(head), level);
+        int len = snprintf(line, sizeof(line), "%s%s%s\n", head, text, tail);
+        /* One write a line, so that the lines of several processes do not mix. */
+        if (write(STDERR_FILENO, line, (size_t)len) < 0)
+            errno = 0; /* nobody to tell */
     }
-    if (site->said < LOG_BURST) {
-        site->said++;
-        put(level, text, &now);
-    } else {
-        site->muted++;
-    }
-    (void)pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&lock);
+    errno = kept_errno;
 }

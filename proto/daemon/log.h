@@ -1,33 +1,37 @@
 #pragma once
-/* What a daemon says: one line a message on stderr, with the "<3>" prefixes journald understands when
- * stderr is no terminal or file of its own. Only main() and shells log; pure code traces. A place in
- * the code that would speak more than LOG_BURST times in LOG_WINDOW_S seconds is muted and says at
- * the end how often it was: a log cannot be flooded by a client. */
-enum { LOG_BURST = 20, LOG_WINDOW_S = 10 };
+/* One line a message, to stderr, with the priority as sd-daemon(3) wants it ("<3>"), which journald
+ * takes off again; on a terminal the line carries the time and the word instead. Only mains and
+ * shells log. A place in the code that says the same thing again and again is held back after
+ * LOG_BURST lines in LOG_WINDOW_S seconds; the first line after that tells how many were held back.
+ * So no client can fill a disk. Safe from several threads. */
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
-/* One for each place that logs; zero to begin with. */
+enum { LOG_BURST = 20, LOG_WINDOW_S = 10 };
+
+/* The state of one call site. */
 struct log_site {
-    long window;
-    unsigned said, muted;
+    uint64_t window; /* number of the window it counts in; 0 before the first line */
+    uint32_t lines, held;
 };
 
-/* `name` is the program's; it lives as long as the process. Under journald lines carry a priority,
- * elsewhere a time. */
+/* `name` is the daemon's, and lives as long as the process. Before this call lines have no name. */
 void log_open(const char *name);
-/* "error", "warn", "info" or "debug"; anything else is taken for "info". */
-void log_set_level(const char *level);
-/* For the macros below. Thread-safe. */
-void log_write(struct log_site *site, enum log_level level, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Lines of less weight than `level` are dropped; LOG_LEVEL_INFO at the start. */
+void log_limit(enum log_level level);
+/* Writes one line; line breaks and control characters in it become '?'. Keeps errno. */
+__attribute__((format(printf, 3, 4))) void log_line(struct log_site *site, enum log_level level,
+                                                    const char *format, ...);
 
 #define log_at(level, ...)                                                                         \
     do {                                                                                           \
         static struct log_site log_site_here;                                                      \
-        log_write(&log_site_here, (level), __VA_ARGS__);                                           \
+        log_line(&log_site_here, (level), __VA_ARGS__);                                            \
     } while (0)
+/* Something the administrator must do something about. */
 #define log_error(...) log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
+/* Something unexpected that the daemon copes with; the line ends in what it does about it. */
 #define log_warn(...) log_at(LOG_LEVEL_WARN, __VA_ARGS__)
 #define log_info(...) log_at(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_at(LOG_LEVEL_DEBUG, __VA_ARGS__)
