@@ -28,13 +28,20 @@
 #include "proto/base/trace.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
+#include "proto/crypto/kdf.h"
+#include "proto/crypto/seal.h"
+#include "proto/crypto/sign.h"
 #include "proto/smb/header.h"
+#include "proto/smb/security.h"
+#include <string.h>
 
 #define SMB_IO_MAX (8u << 20)       /* MaxTransact, MaxRead and MaxWrite with multi-credit */
 #define SMB_IO_MAX_202 65536u       /* the same for 2.0.2 */
 #define SMB_REPLY_MAX (1u << 20)    /* longest reply built in memory; READs from buffers are longer */
 #define SMB_ARENA_MAX (4u << 20)    /* memory of one request */
 #define SMB_PARTS_MAX 256u          /* of one compound */
+#define SMB_INLINE_MAX 65536u       /* longest READ body copied to stand amid a compound */
+#define SMB_PARKED_MAX 512u         /* sleeping requests of one connection, as Windows <209> */
 #define SMB_SECOND UINT64_C(1000000000)
 #define SMB_INTERIM_NS (SMB_SECOND / 2) /* STATUS_PENDING is due after this */
 #define SMB_META_NS (50 * SMB_SECOND)   /* the coordinator's answer is given up after this */
@@ -80,17 +87,20 @@ struct smb_conn {
     struct list work;     /* in smb.dying_conns */
     struct list sessions; /* smb_session.conn_link */
     struct list requests; /* smb_request.conn_link */
-    uint32_t session_count, request_count;
+    uint32_t session_count, request_count, parked;
     struct smb_timer timer; /* closes a connection nobody logs on to */
 
     uint16_t dialect; /* 0x0202 .. 0x0311 once READY */
     uint16_t client_security_mode;
     uint32_t client_capabilities, capabilities;
     uint8_t client_guid[16];
+    uint8_t client_dialects[64]; /* as sent, for VALIDATE_NEGOTIATE_INFO */
+    uint32_t client_dialects_len;
+    uint16_t server_security_mode;
     bool multi_credit, should_sign, gone; /* gone: the shell has reported DISCONNECT */
     uint16_t cipher, signing_algorithm;   /* 0: no encryption */
     uint32_t io_max;
-    uint8_t preauth[64]; /* 3.1.1: after NEGOTIATE request and reply */
+    struct preauth preauth; /* 3.1.1: after NEGOTIATE request and reply */
     uint64_t next_async_id;
     struct smb_window window;
 };
@@ -116,13 +126,12 @@ struct smb_session {
     uint64_t auth_context; /* 0: none open */
     bool auth_first, reauth, auth_busy;
     bool signing_required, encrypt, guest, anonymous;
-    Fl__Token *token; /* who it is; valid from VALID on, goes into META commands */
+    Fl__Token *token; /* NULL until logged on; goes into META commands */
+    struct security_token security; /* the same, for checks made here */
     const char *user;
-    uint8_t preauth[64];
-    uint8_t session_key[64]; /* as GSSAPI gave it, cut or padded per dialect */
-    uint32_t session_key_len;
-    uint8_t sign_key[16], seal_key_in[16], seal_key_out[16], application_key[16];
-    bool keys;           /* the keys above are set */
+    struct preauth preauth;
+    struct sign_key *sign_key;           /* NULL: nothing can be signed yet */
+    struct seal_key *seal_key, *open_key; /* NULL: nothing can be sealed */
     uint64_t nonce_next; /* never used twice with one key */
 };
 
@@ -222,13 +231,13 @@ struct smb_request {
 
     /* The frame. */
     handle frame; /* buffer, {0} once released */
-    struct slice rest;      /* parts not yet begun */
+    struct smb_walk walk;   /* parts not yet begun */
     struct slice message;   /* this part: offsets of its body count from here */
     struct smb_header header;
-    bool sealed;            /* the frame came encrypted */
-    handle seal_session;
-    uint32_t part_index;
+    uint32_t part_index;    /* 1: the first */
     bool last_part;
+    bool sealed;            /* the frame came encrypted */
+    handle seal_session;    /* its replies are sealed with this session's key; {0}: not at all */
 
     /* Valid while a handler runs. */
     struct smb_conn *conn;       /* NULL only for an orphan, whose continuations are not called */
@@ -243,7 +252,7 @@ struct smb_request {
         struct smb_file_id file_id;
         uint64_t session_id;
         uint32_t tree_id;
-        bool has_file;
+        bool has_file, broken;
         ntstatus status; /* of the part before */
     } chain;
 
@@ -252,7 +261,7 @@ struct smb_request {
     handle op;     /* in smb.ops: its packed form is the effect's token */
     handle io_buf; /* of the IO result being handled; released after the continuation */
     ntstatus wake_status; /* what a woken request is completed with; STATUS_OK: go on */
-    bool doom_session;    /* LOGOFF: the session ends when this reply has left */
+    handle doom_session;  /* LOGOFF: this session ends when the reply has left */
     smb_resume *on_idle;
     smb_meta_done *on_meta;
     smb_io_done *on_io;
@@ -264,6 +273,7 @@ struct smb_request {
     uint64_t session_id; /* of the reply's header */
     uint32_t tree_id;
     ntstatus status;
+    bool sign_reply, hash_reply; /* the last SESSION_SETUP; all that 3.1.1 hashes */
 };
 
 struct smb {
@@ -277,6 +287,7 @@ struct smb {
     struct table conns, sessions, trees, opens, requests, ops;
     struct map conn_by_id, session_by_id, tree_by_id, inode_by_id;
     struct heap timers;
+    bool state_lost; /* every connection is to go */
     struct list dying_conns, dying_sessions, dying_trees, dying_opens;
     struct list woken; /* requests to be run again: lease back, cancelled, open closed */
     struct list held;  /* requests that wait for the lease, oldest first */
@@ -291,6 +302,7 @@ struct smb {
     uint64_t now_ns, filetime;
     uint64_t entropy[4];
     uint32_t entropy_used; /* bytes */
+    uint64_t random;       /* goes on where the event's bits end */
     struct smb_effects *out;
 };
 
@@ -362,7 +374,7 @@ void smb_meta_forget(struct smb *s, const Fl__Command *c);
 struct smb_effect *smb_emit(struct smb *s, enum smb_effect_type type);
 /* Accepts {0}. */
 void smb_release(struct smb *s, handle buf);
-/* Bits from the event; one step has 32 bytes of them. */
+/* Bits from the event: unique, no secrets (one event has 256). */
 void smb_random(struct smb *s, void *to, size_t len);
 /* `at_ns` DEADLINE_NEVER disarms. */
 void smb_timer_arm(struct smb *s, struct smb_timer *t, enum smb_timer_kind kind, uint64_t at_ns);
@@ -390,6 +402,9 @@ void request_wake(struct smb *s, struct smb_request *r);
 void request_on_timer(struct smb *s, struct smb_request *r);
 void request_on_meta(struct smb *s, const struct smb_event *ev);
 void request_on_io(struct smb *s, const struct smb_event *ev);
+void request_auth(struct smb *s, struct smb_request *r, uint64_t context, struct slice blob);
+/* The request that waits for this round, running again; NULL when it is gone. */
+struct smb_request *request_auth_end(struct smb *s, uint64_t token);
 /* The part has no reply: CANCEL. */
 void request_no_reply(struct smb *s, struct smb_request *r);
 /* The peer broke the protocol beyond repair: its connection ends, nothing is answered. */
@@ -430,6 +445,9 @@ void session_doom(struct smb *s, struct smb_session *session);
 bool session_unwind(struct smb *s);
 void session_on_timer(struct smb *s, struct smb_session *session);
 
+/* Ends the session of a client that comes back after losing its connection, if it is the same user. */
+void session_end_previous(struct smb *s, const struct smb_session *now, uint64_t previous_id);
+
 struct smb_tree *tree_find(struct smb *s, const struct smb_session *session, uint32_t id);
 void tree_doom(struct smb *s, struct smb_tree *t);
 bool tree_unwind(struct smb *s);
@@ -438,6 +456,8 @@ void tree_config(struct smb *s);
 
 /* open.c calls these never; session and tree teardown do. Out of its tree, ended once idle. */
 void open_doom(struct smb *s, struct smb_open *o);
+/* What sleeps on it is completed with STATUS_NOTIFY_CLEANUP in the work of this step. */
+void open_wake_parked(struct smb *s, struct smb_open *o);
 /* A part has stopped using it: may let the CLOSE or the teardown that waits go on. */
 void open_idle(struct smb *s, struct smb_open *o);
 /* ---- open.c (second half of the folder) ---------------------------------------------------------- */
@@ -458,9 +478,20 @@ void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t t
 /* ---- handlers: dispatch.c has the table ----------------------------------------------------------- */
 
 smb_resume cmd_negotiate, cmd_session_setup, cmd_logoff, cmd_tree_connect, cmd_tree_disconnect, cmd_echo,
-    cmd_ioctl, cmd_lock, cmd_change_notify, cmd_oplock_break;
+    cmd_cancel, cmd_ioctl, cmd_lock, cmd_change_notify, cmd_oplock_break;
+/* [MS-SMB2] 3.3.5.3: an SMB1 frame; ends the request. */
+void negotiate_smb1(struct smb *s, struct smb_request *r, struct slice frame);
 /* Second half. Trees of IPC$ never come here: pipe.c serves them. */
 smb_resume cmd_create, cmd_close, cmd_flush, cmd_read, cmd_write, cmd_query_directory, cmd_query_info,
     cmd_set_info;
-smb_resume pipe_create, pipe_close, pipe_flush, pipe_read, pipe_write, pipe_query_info, pipe_ioctl;
+smb_resume pipe_create, pipe_close, pipe_flush, pipe_read, pipe_write, pipe_query_info,
+    pipe_set_info, pipe_refuse;
+struct smb_ioctl_req;
+void pipe_ioctl(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req);
+struct ioctl_result {
+    ntstatus status; /* STATUS_OK or STATUS_BUFFER_OVERFLOW */
+    struct slice output;
+};
+void ioctl_reply(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req,
+                 struct ioctl_result result);
 void pipe_free(struct smb *s, struct smb_open *o);

@@ -1,0 +1,126 @@
+/* Sessions: where they are found, and how they end. Their end is gradual: first nobody finds them any
+ * more, then their trees and opens go one by one, then their keys are wiped. */
+#include "node/smb/smb_int.h"
+
+/* A token with a thousand groups fits well. */
+#define TOKEN_BYTES_MAX (512u << 10)
+
+static const struct sm_state session_states[] = {
+    [SESSION_IN_PROGRESS] = {"in progress", MAY(SESSION_VALID) | MAY(SESSION_GONE)},
+    [SESSION_VALID] = {"valid", MAY(SESSION_EXPIRED) | MAY(SESSION_GONE)},
+    [SESSION_EXPIRED] = {"expired", MAY(SESSION_VALID) | MAY(SESSION_GONE)},
+    [SESSION_GONE] = {"gone", 0},
+};
+
+struct smb_session *session_new(struct smb *s, struct smb_conn *c)
+{
+    uint64_t id;
+    smb_random(s, &id, sizeof(id));
+    /* Random, so that a PreviousSessionId of another node or another life names nothing here. 0 and -1
+     * are reserved (3.3.5.5.1). */
+    if (id == 0 || id == UINT64_MAX || map_get_u64(&s->session_by_id, id) != NULL)
+        return NULL;
+    struct smb_session *session = pool_get(&s->session_pool);
+    if (session == NULL)
+        return NULL;
+    if (!map_put_u64(&s->session_by_id, id, session)) {
+        pool_put(&s->session_pool, session);
+        return NULL;
+    }
+    session->self = table_add(&s->sessions, session);
+    must(!handle_none(session->self));
+    session->id = id;
+    session->conn = c;
+    session->next_tree_id = 1;
+    session->preauth = c->preauth; /* 3.3.5.5.1 */
+    sm_init(&session->sm, "session", session_states, array_len(session_states),
+            SESSION_IN_PROGRESS);
+    arena_init(&session->arena, s->mem, TOKEN_BYTES_MAX);
+    list_init(&session->work);
+    list_init(&session->trees);
+    list_init(&session->conn_link);
+    list_push_back(&c->sessions, &session->conn_link);
+    c->session_count++;
+    return session;
+}
+
+struct smb_session *session_find(struct smb *s, struct smb_conn *c, uint64_t id)
+{
+    struct smb_session *session = map_get_u64(&s->session_by_id, id);
+    return session != NULL && session->conn == c ? session : NULL;
+}
+
+void session_doom(struct smb *s, struct smb_session *session)
+{
+    if (session == NULL || session->sm.state == SESSION_GONE)
+        return;
+    sm_move(&session->sm, SESSION_GONE);
+    (void)map_remove_u64(&s->session_by_id, session->id);
+    (void)table_remove(&s->sessions, session->self);
+    smb_timer_disarm(s, &session->expiry);
+    must(session->conn->session_count > 0);
+    session->conn->session_count--;
+    session->conn = NULL;
+    list_remove(&session->conn_link);
+    list_push_back(&s->dying_sessions, &session->work);
+    if (session->auth_context == 0)
+        return;
+    struct smb_effect *e = smb_emit(s, SMB_DO_AUTH);
+    e->auth.context = session->auth_context;
+    e->auth.last = true;
+}
+
+bool session_unwind(struct smb *s)
+{
+    struct list *first = list_first(&s->dying_sessions);
+    struct smb_session *session = container_of(first, struct smb_session, work);
+    struct list *link = list_first(&session->trees);
+    if (link != NULL) {
+        tree_doom(s, container_of(link, struct smb_tree, session_link));
+        return true;
+    }
+    must(session->tree_count == 0);
+    sign_key_free(session->sign_key);
+    seal_key_free(session->seal_key);
+    seal_key_free(session->open_key);
+    arena_fini(&session->arena);
+    list_remove(&session->work);
+    pool_put(&s->session_pool, session);
+    return true;
+}
+
+void session_on_timer(struct smb *s, struct smb_session *session)
+{
+    trace_put(&s->trace, "session.expired", session->id, 0, 0);
+    if (session->sm.state == SESSION_VALID)
+        sm_move(&session->sm, SESSION_EXPIRED);
+}
+
+void session_end_previous(struct smb *s, const struct smb_session *now, uint64_t previous_id)
+{
+    struct smb_session *old = map_get_u64(&s->session_by_id, previous_id);
+    if (previous_id == 0 || old == NULL || old == now || old->token == NULL)
+        return;
+    /* 3.3.5.5.3: another user's session is none of his business. */
+    if (!slice_equal(old->security.user, now->security.user))
+        return;
+    trace_put(&s->trace, "session.replaced", old->id, now->id, 0);
+    session_doom(s, old);
+}
+
+/* [MS-SMB2] 3.3.5.6. The session is found no more from here on; it ends after the reply, which it
+ * has to sign or seal. */
+void cmd_logoff(struct smb *s, struct smb_request *r)
+{
+    ntstatus status = smb_empty_decode(r->message);
+    struct writer *w = status == STATUS_OK ? request_writer(s, r, 4) : NULL;
+    if (w == NULL) {
+        if (status != STATUS_OK)
+            request_fail(s, r, status);
+        return;
+    }
+    (void)map_remove_u64(&s->session_by_id, r->session->id);
+    r->doom_session = r->session_at;
+    smb_empty_encode(w);
+    request_reply(s, r, STATUS_OK);
+}

@@ -1,0 +1,97 @@
+/* Commands of a few lines: ECHO, CANCEL, LOCK, OPLOCK_BREAK, CHANGE_NOTIFY. */
+#include "node/smb/smb_int.h"
+
+#include "proto/smb/dir.h"
+#include "proto/smb/dtyp.h"
+#include "proto/smb/lock.h"
+#include "proto/smb/oplock.h"
+
+/* [MS-SMB2] 3.3.5.17 */
+void cmd_echo(struct smb *s, struct smb_request *r)
+{
+    ntstatus status = smb_empty_decode(r->message);
+    if (status != STATUS_OK) {
+        request_fail(s, r, status);
+        return;
+    }
+    struct writer *w = request_writer(s, r, 4);
+    if (w == NULL)
+        return;
+    smb_empty_encode(w);
+    request_reply(s, r, STATUS_OK);
+}
+
+static bool is_target(const struct smb_request *r, const struct smb_request *cancel)
+{
+    if (r == cancel)
+        return false;
+    if ((cancel->header.flags & SMB2_FLAGS_ASYNC_COMMAND) != 0)
+        return r->async_id != 0 && r->async_id == cancel->header.async_id;
+    return r->header.message_id == cancel->header.message_id;
+}
+
+/* [MS-SMB2] 3.3.5.16: no reply, whatever happens. Only what sleeps can be cancelled: an operation that
+ * the coordinator or the disks have begun is carried through. */
+void cmd_cancel(struct smb *s, struct smb_request *r)
+{
+    list_each (link, &r->conn->requests) {
+        struct smb_request *other = container_of(link, struct smb_request, conn_link);
+        bool asleep = other->sm.state == REQUEST_PARKED || other->sm.state == REQUEST_HELD;
+        if (!asleep || !is_target(other, r))
+            continue;
+        request_wake_later(s, other, STATUS_CANCELLED);
+        break;
+    }
+    request_no_reply(s, r);
+}
+
+/* [MS-SMB2] 3.3.5.14. Byte-range locks must hold on every node at once; until they do, none is granted:
+ * a refused lock is an error its application sees, a lock that does not exclude is lost data. */
+void cmd_lock(struct smb *s, struct smb_request *r)
+{
+    struct smb_lock_req req;
+    struct smb_open *o;
+    ntstatus status = smb_lock_decode(r->message, &req);
+    if (status == STATUS_OK)
+        status = request_open(s, r, req.file_id, &o);
+    request_fail(s, r, status == STATUS_OK ? STATUS_NOT_SUPPORTED : status);
+}
+
+/* [MS-SMB2] 3.3.5.22: no oplock and no lease is ever granted, so none is breaking. */
+void cmd_oplock_break(struct smb *s, struct smb_request *r)
+{
+    struct smb_break_ack ack;
+    struct smb_open *o;
+    ntstatus status = smb_break_ack_decode(r->message, &ack);
+    if (status == STATUS_OK && ack.is_lease)
+        status = STATUS_OBJECT_NAME_NOT_FOUND; /* 3.3.5.22.2 */
+    else if (status == STATUS_OK)
+        status = request_open(s, r, ack.file_id, &o);
+    request_fail(s, r, status == STATUS_OK ? STATUS_INVALID_DEVICE_STATE : status);
+}
+
+/* [MS-SMB2] 3.3.5.19: sleeps until it is cancelled or the directory is closed. */
+void cmd_change_notify(struct smb *s, struct smb_request *r)
+{
+    struct smb_change_notify_req req;
+    struct smb_open *o = NULL;
+    ntstatus status = smb_change_notify_decode(r->message, &req);
+    if (status == STATUS_OK)
+        status = request_open(s, r, req.file_id, &o);
+    if (status == STATUS_OK && req.output_length > r->conn->io_max)
+        status = STATUS_INVALID_PARAMETER;
+    if (status == STATUS_OK && !request_paid(r, req.output_length))
+        status = STATUS_INVALID_PARAMETER;
+    if (status == STATUS_OK && (o->granted_access & FILE_LIST_DIRECTORY) == 0)
+        status = STATUS_ACCESS_DENIED;
+    if (status == STATUS_OK && !o->directory)
+        status = STATUS_INVALID_PARAMETER;
+    if (status == STATUS_OK && !r->last_part)
+        status = STATUS_INTERNAL_ERROR; /* 3.3.5.2.7 <266> */
+    if (status == STATUS_OK && r->conn->parked >= SMB_PARKED_MAX)
+        status = STATUS_INSUFFICIENT_RESOURCES; /* 3.3.4.2 */
+    if (status == STATUS_OK)
+        request_park(s, r);
+    else
+        request_fail(s, r, status);
+}
