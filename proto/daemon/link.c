@@ -1,27 +1,25 @@
 #include "proto/daemon/link.h"
 
 #include "proto/base/must.h"
+#include "proto/daemon/framed.h"
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { READ_BYTES = 64 << 10, BUFFER_MIN = 4096 };
+enum { READ_BYTES = 64 << 10 };
 
 struct link {
     uv_tcp_t tcp;
     uv_timer_t handshake;
     uv_connect_t connect;
-    struct tls_context *context;
-    struct tls *tls;
+    struct framed *framed;
     struct link_callbacks cb;
     void *owner;
     char name[80];
-    uint8_t *in; /* plaintext not yet a whole frame */
-    size_t in_len, in_cap;
     size_t queued;      /* ciphertext bytes libuv holds */
     unsigned handles;   /* uv handles not yet closed */
-    bool up, dead, closing;
+    bool dead, closing;
     uint8_t scratch[READ_BYTES];
 };
 
@@ -51,8 +49,7 @@ static void on_handle_closed(uv_handle_t *handle)
     struct link *l = handle->data;
     if (--l->handles > 0)
         return;
-    tls_free(l->tls);
-    free(l->in);
+    framed_free(l->framed);
     free(l);
 }
 
@@ -101,15 +98,15 @@ static void on_written(uv_write_t *request, int status)
 /* Hands what TLS has to say to libuv. */
 static void flush(struct link *l)
 {
-    while (!l->dead && tls_pending(l->tls) > 0) {
-        size_t len = tls_pending(l->tls);
+    while (!l->dead && framed_pending(l->framed) > 0) {
+        size_t len = framed_pending(l->framed);
         struct write *w = malloc(sizeof *w + len);
         if (w == NULL || l->queued + len > LINK_QUEUE_MAX) {
             free(w);
             lost(l, false, "the other end does not take what it is sent");
             return;
         }
-        w->len = tls_pull(l->tls, w->bytes, len);
+        w->len = framed_pull(l->framed, w->bytes, len);
         uv_buf_t buf = uv_buf_init((char *)w->bytes, (unsigned)w->len);
         l->queued += w->len;
         int r = uv_write(&w->request, (uv_stream_t *)&l->tcp, &buf, 1, on_written);
@@ -121,83 +118,32 @@ static void flush(struct link *l)
     }
 }
 
-static bool grow(struct link *l, size_t cap)
+static void come_up(struct link *l)
 {
-    if (cap <= l->in_cap)
-        return true;
-    uint8_t *grown = realloc(l->in, cap);
-    if (grown == NULL)
-        return false;
-    l->in = grown;
-    l->in_cap = cap;
-    return true;
-}
-
-/* Whole frames at the start of `in` go to the owner. False when the link is gone. */
-static bool deliver(struct link *l)
-{
-    size_t at = 0;
-    while (!l->dead) {
-        struct frame f;
-        size_t used = 0;
-        enum frame_result r = frame_decode(slice_of(l->in + at, l->in_len - at), &f, &used);
-        if (r == FRAME_BAD) {
-            lost(l, false, "what arrived is not a frame");
-            return false;
-        }
-        if (r == FRAME_MORE) {
-            memmove(l->in, l->in + at, l->in_len - at);
-            l->in_len -= at;
-            return grow(l, used < BUFFER_MIN ? BUFFER_MIN : used);
-        }
-        at += used;
-        if (!l->closing)
-            l->cb.frame(l, &f);
-    }
-    return false;
-}
-
-static void read_plaintext(struct link *l)
-{
-    while (!l->dead) {
-        if (l->in_len == l->in_cap && !grow(l, l->in_cap + READ_BYTES)) {
-            lost(l, false, "out of memory");
-            return;
-        }
-        size_t got = 0;
-        enum tls_result r = tls_read(l->tls, l->in + l->in_len, l->in_cap - l->in_len, &got);
-        if (r == TLS_WANT)
-            break;
-        if (r != TLS_OK) {
-            flush(l);
-            lost(l, true, r == TLS_CLOSED ? "closed" : tls_error(l->tls));
-            return;
-        }
-        l->in_len += got;
-        if (!deliver(l))
-            return;
-    }
+    uv_timer_stop(&l->handshake);
+    l->cb.up(l, framed_peer(l->framed));
 }
 
 static void feed(struct link *l, struct slice ciphertext)
 {
-    enum tls_result r = tls_feed(l->tls, ciphertext);
+    struct frame f;
+    framed_feed(l->framed, ciphertext);
     flush(l);
-    if (l->dead)
-        return;
-    if (r == TLS_FAILED) {
-        lost(l, false, tls_error(l->tls));
-        return;
+    while (!l->dead) {
+        switch (framed_next(l->framed, &f)) {
+        case FRAMED_MORE: flush(l); return;
+        case FRAMED_UP: come_up(l); break;
+        case FRAMED_FRAME:
+            if (!l->closing)
+                l->cb.frame(l, &f);
+            break;
+        case FRAMED_CLOSED: lost(l, true, "closed"); break;
+        case FRAMED_FAILED:
+            flush(l); /* the alert that tells the other end why */
+            lost(l, false, framed_error(l->framed));
+            break;
+        }
     }
-    if (!l->up && tls_established(l->tls)) {
-        l->up = true;
-        uv_timer_stop(&l->handshake);
-        l->cb.up(l, tls_peer(l->tls));
-    }
-    if (l->up && !l->dead)
-        read_plaintext(l);
-    if (!l->dead)
-        flush(l);
 }
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
@@ -240,12 +186,11 @@ static struct link *link_new(uv_loop_t *loop, struct tls_context *context, bool 
     struct link *l = calloc(1, sizeof *l);
     if (l == NULL)
         return NULL;
-    l->tls = tls_new(context, server);
-    if (l->tls == NULL) {
+    l->framed = framed_new(context, server);
+    if (l->framed == NULL) {
         free(l);
         return NULL;
     }
-    l->context = context;
     l->cb = *cb;
     l->owner = owner;
     must(uv_tcp_init(loop, &l->tcp) == 0);
@@ -321,35 +266,31 @@ struct link *link_accept(uv_stream_t *server, struct tls_context *tls,
 void *link_owner(const struct link *l) { return l->owner; }
 const char *link_name(const struct link *l) { return l->name; }
 
+static void sent(struct link *l, bool ok)
+{
+    if (ok)
+        flush(l);
+    else
+        lost(l, false, framed_error(l->framed));
+}
+
 void link_send(struct link *l, struct slice bytes)
 {
-    if (l->dead || !l->up || l->closing)
-        return;
-    if (tls_write(l->tls, bytes) != TLS_OK)
-        lost(l, false, tls_error(l->tls));
-    else
-        flush(l);
+    if (!l->dead && !l->closing && framed_up(l->framed))
+        sent(l, framed_send(l->framed, bytes));
 }
 
 void link_send_frame(struct link *l, const struct frame *f)
 {
-    uint8_t header[FRAME_HEADER];
-    frame_header(header, f);
-    if (l->dead || !l->up || l->closing)
-        return;
-    if (tls_write(l->tls, slice_of(header, sizeof header)) != TLS_OK ||
-        tls_write(l->tls, f->control) != TLS_OK || tls_write(l->tls, f->data) != TLS_OK)
-        lost(l, false, tls_error(l->tls));
-    else
-        flush(l);
+    if (!l->dead && !l->closing && framed_up(l->framed))
+        sent(l, framed_send_parts(l->framed, f));
 }
 
 void link_close(struct link *l)
 {
     if (l->dead || l->closing)
         return;
-    if (l->up)
-        tls_goodbye(l->tls);
+    framed_goodbye(l->framed);
     l->closing = true;
     flush(l);
     if (!l->dead && l->queued == 0)
