@@ -24,7 +24,7 @@ struct create_contexts {
     uint64_t mxac_timestamp; /* 0: always answer */
     struct create_lease lease;
     struct smb_file_id durable_id; /* DHnC and DH2C */
-    uint8_t create_guid[16];          /* DH2Q and DH2C */
+    uint8_t create_guid[16];       /* DH2Q and DH2C */
     uint32_t durable_timeout, durable_flags;
     uint64_t timewarp;        /* FILETIME */
     uint64_t allocation_size; /* AlSi */

@@ -4,9 +4,14 @@
 #include "proto/base/must.h"
 #include <string.h>
 
-#define SID_1(auth, a) {.revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, auth}, .sub = {a}}
+#define SID_1(auth, a)                                                                             \
+    {                                                                                              \
+        .revision = 1, .count = 1, .authority = {0, 0, 0, 0, 0, auth}, .sub = { a }                \
+    }
 #define SID_BUILTIN(rid)                                                                           \
-    {.revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 5}, .sub = {32, rid}}
+    {                                                                                              \
+        .revision = 1, .count = 2, .authority = {0, 0, 0, 0, 0, 5}, .sub = { 32, rid }             \
+    }
 
 const struct sid sid_null = SID_1(0, 0);
 const struct sid sid_everyone = SID_1(1, 0);

@@ -81,7 +81,8 @@ extern const struct sid sid_builtin_guests;         /* S-1-5-32-546 */
 #define FILE_GENERIC_EXECUTE UINT32_C(0x001200A0)
 #define ACCESS_GENERIC_ANY (GENERIC_ALL | GENERIC_EXECUTE | GENERIC_WRITE | GENERIC_READ)
 /* What a CREATE may ask for; other bits are STATUS_ACCESS_DENIED ([MS-SMB2] 3.3.5.9). */
-#define ACCESS_VALID (FILE_ALL_ACCESS | ACCESS_SYSTEM_SECURITY | MAXIMUM_ALLOWED | ACCESS_GENERIC_ANY)
+#define ACCESS_VALID                                                                               \
+    (FILE_ALL_ACCESS | ACCESS_SYSTEM_SECURITY | MAXIMUM_ALLOWED | ACCESS_GENERIC_ANY)
 
 /* Generic rights replaced by the file rights they stand for ([MS-SMB2] 2.2.13.1.1); the same for
  * files and directories, as the bits have two names. Other bits are kept. */

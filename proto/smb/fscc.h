@@ -78,64 +78,64 @@
 /* ---- classes ------------------------------------------------------------------------------------ */
 
 enum fscc_file_class { /* [MS-FSCC] 2.4 */
-    FILE_DIRECTORY_INFORMATION = 1,
-    FILE_FULL_DIRECTORY_INFORMATION = 2,
-    FILE_BOTH_DIRECTORY_INFORMATION = 3,
-    FILE_BASIC_INFORMATION = 4,
-    FILE_STANDARD_INFORMATION = 5,
-    FILE_INTERNAL_INFORMATION = 6,
-    FILE_EA_INFORMATION = 7,
-    FILE_ACCESS_INFORMATION = 8,
-    FILE_NAME_INFORMATION = 9,
-    FILE_RENAME_INFORMATION = 10,
-    FILE_LINK_INFORMATION = 11,
-    FILE_NAMES_INFORMATION = 12,
-    FILE_DISPOSITION_INFORMATION = 13,
-    FILE_POSITION_INFORMATION = 14,
-    FILE_FULL_EA_INFORMATION = 15,
-    FILE_MODE_INFORMATION = 16,
-    FILE_ALIGNMENT_INFORMATION = 17,
-    FILE_ALL_INFORMATION = 18,
-    FILE_ALLOCATION_INFORMATION = 19,
-    FILE_END_OF_FILE_INFORMATION = 20,
-    FILE_ALTERNATE_NAME_INFORMATION = 21,
-    FILE_STREAM_INFORMATION = 22,
-    FILE_PIPE_INFORMATION = 23,
-    FILE_PIPE_LOCAL_INFORMATION = 24,
-    FILE_PIPE_REMOTE_INFORMATION = 25,
-    FILE_COMPRESSION_INFORMATION = 28,
-    FILE_OBJECT_ID_INFORMATION = 29,
-    FILE_QUOTA_INFORMATION = 32,
-    FILE_REPARSE_POINT_INFORMATION = 33,
-    FILE_NETWORK_OPEN_INFORMATION = 34,
-    FILE_ATTRIBUTE_TAG_INFORMATION = 35,
-    FILE_ID_BOTH_DIRECTORY_INFORMATION = 37,
-    FILE_ID_FULL_DIRECTORY_INFORMATION = 38,
-    FILE_VALID_DATA_LENGTH_INFORMATION = 39,
-    FILE_SHORT_NAME_INFORMATION = 40,
-    FILE_HARD_LINK_INFORMATION = 46,
-    FILE_NORMALIZED_NAME_INFORMATION = 48,
-    FILE_STANDARD_LINK_INFORMATION = 54,
-    FILE_ID_INFORMATION = 59,
-    FILE_ID_EXTD_DIRECTORY_INFORMATION = 60,
-    FILE_DISPOSITION_INFORMATION_EX = 64,
-    FILE_RENAME_INFORMATION_EX = 65,
-    FILE_ID_64_EXTD_DIRECTORY_INFORMATION = 78,
-    FILE_ID_64_EXTD_BOTH_DIRECTORY_INFORMATION = 79,
-    FILE_ID_ALL_EXTD_DIRECTORY_INFORMATION = 80,
-    FILE_ID_ALL_EXTD_BOTH_DIRECTORY_INFORMATION = 81,
+                       FILE_DIRECTORY_INFORMATION = 1,
+                       FILE_FULL_DIRECTORY_INFORMATION = 2,
+                       FILE_BOTH_DIRECTORY_INFORMATION = 3,
+                       FILE_BASIC_INFORMATION = 4,
+                       FILE_STANDARD_INFORMATION = 5,
+                       FILE_INTERNAL_INFORMATION = 6,
+                       FILE_EA_INFORMATION = 7,
+                       FILE_ACCESS_INFORMATION = 8,
+                       FILE_NAME_INFORMATION = 9,
+                       FILE_RENAME_INFORMATION = 10,
+                       FILE_LINK_INFORMATION = 11,
+                       FILE_NAMES_INFORMATION = 12,
+                       FILE_DISPOSITION_INFORMATION = 13,
+                       FILE_POSITION_INFORMATION = 14,
+                       FILE_FULL_EA_INFORMATION = 15,
+                       FILE_MODE_INFORMATION = 16,
+                       FILE_ALIGNMENT_INFORMATION = 17,
+                       FILE_ALL_INFORMATION = 18,
+                       FILE_ALLOCATION_INFORMATION = 19,
+                       FILE_END_OF_FILE_INFORMATION = 20,
+                       FILE_ALTERNATE_NAME_INFORMATION = 21,
+                       FILE_STREAM_INFORMATION = 22,
+                       FILE_PIPE_INFORMATION = 23,
+                       FILE_PIPE_LOCAL_INFORMATION = 24,
+                       FILE_PIPE_REMOTE_INFORMATION = 25,
+                       FILE_COMPRESSION_INFORMATION = 28,
+                       FILE_OBJECT_ID_INFORMATION = 29,
+                       FILE_QUOTA_INFORMATION = 32,
+                       FILE_REPARSE_POINT_INFORMATION = 33,
+                       FILE_NETWORK_OPEN_INFORMATION = 34,
+                       FILE_ATTRIBUTE_TAG_INFORMATION = 35,
+                       FILE_ID_BOTH_DIRECTORY_INFORMATION = 37,
+                       FILE_ID_FULL_DIRECTORY_INFORMATION = 38,
+                       FILE_VALID_DATA_LENGTH_INFORMATION = 39,
+                       FILE_SHORT_NAME_INFORMATION = 40,
+                       FILE_HARD_LINK_INFORMATION = 46,
+                       FILE_NORMALIZED_NAME_INFORMATION = 48,
+                       FILE_STANDARD_LINK_INFORMATION = 54,
+                       FILE_ID_INFORMATION = 59,
+                       FILE_ID_EXTD_DIRECTORY_INFORMATION = 60,
+                       FILE_DISPOSITION_INFORMATION_EX = 64,
+                       FILE_RENAME_INFORMATION_EX = 65,
+                       FILE_ID_64_EXTD_DIRECTORY_INFORMATION = 78,
+                       FILE_ID_64_EXTD_BOTH_DIRECTORY_INFORMATION = 79,
+                       FILE_ID_ALL_EXTD_DIRECTORY_INFORMATION = 80,
+                       FILE_ID_ALL_EXTD_BOTH_DIRECTORY_INFORMATION = 81,
 };
 
 enum fscc_fs_class { /* [MS-FSCC] 2.5 */
-    FILE_FS_VOLUME_INFORMATION = 1,
-    FILE_FS_LABEL_INFORMATION = 2,
-    FILE_FS_SIZE_INFORMATION = 3,
-    FILE_FS_DEVICE_INFORMATION = 4,
-    FILE_FS_ATTRIBUTE_INFORMATION = 5,
-    FILE_FS_CONTROL_INFORMATION = 6,
-    FILE_FS_FULL_SIZE_INFORMATION = 7,
-    FILE_FS_OBJECT_ID_INFORMATION = 8,
-    FILE_FS_SECTOR_SIZE_INFORMATION = 11,
+                     FILE_FS_VOLUME_INFORMATION = 1,
+                     FILE_FS_LABEL_INFORMATION = 2,
+                     FILE_FS_SIZE_INFORMATION = 3,
+                     FILE_FS_DEVICE_INFORMATION = 4,
+                     FILE_FS_ATTRIBUTE_INFORMATION = 5,
+                     FILE_FS_CONTROL_INFORMATION = 6,
+                     FILE_FS_FULL_SIZE_INFORMATION = 7,
+                     FILE_FS_OBJECT_ID_INFORMATION = 8,
+                     FILE_FS_SECTOR_SIZE_INFORMATION = 11,
 };
 
 /* ---- files -------------------------------------------------------------------------------------- */
@@ -149,13 +149,15 @@ struct fscc_file {
     uint64_t file_id, volume_serial;
     uint32_t granted_access, mode;
     uint64_t position;
-    struct slice path; /* UTF-16LE from the share's root, without leading separator */
+    struct slice
+        path; /* UTF-16LE from the share's root, without leading separator: NormalizedName */
 };
 
-/* 0 for attributes of the wire: never all zero. */
+/* Attributes as the wire has them: never all zero. */
 uint32_t fscc_attributes(uint32_t stored);
-/* QUERY_INFO of SMB2_0_INFO_FILE. STATUS_INVALID_INFO_CLASS for classes that cannot be queried,
- * STATUS_OBJECT_NAME_NOT_FOUND for the alternate name (we make none), STATUS_NO_EAS_ON_FILE for EAs. */
+/* QUERY_INFO of SMB2_0_INFO_FILE. STATUS_INVALID_INFO_CLASS for what cannot be queried,
+ * STATUS_NOT_SUPPORTED for classes of local use ([MS-SMB2] 3.3.5.20.1),
+ * STATUS_OBJECT_NAME_NOT_FOUND for the alternate name (there is none), STATUS_NO_EAS_ON_FILE for EAs. */
 ntstatus fscc_encode_file(uint8_t info_class, const struct fscc_file *f, struct writer *w);
 /* The access the handle needs for this query ([MS-FSA] 2.1.5.12): 0 or FILE_READ_ATTRIBUTES ... */
 uint32_t fscc_query_access(uint8_t info_class);
@@ -198,7 +200,7 @@ enum fscc_packed fscc_pack(struct fscc_packer *p, const struct fscc_entry *e);
 struct fscc_volume {
     uint64_t creation_time;
     uint32_t serial;
-    struct slice label;       /* UTF-16LE */
+    struct slice label; /* UTF-16LE */
     uint64_t total_bytes, free_bytes;
     uint8_t object_id[16];
 };

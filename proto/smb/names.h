@@ -4,9 +4,9 @@
 #include "proto/base/bytes.h"
 #include "proto/smb/status.h"
 
-#define NAME_COMPONENT_MAX 255u  /* UTF-16 units of one component or stream name */
-#define NAME_PATH_MAX 32760u     /* UTF-16 units of a whole path */
-#define NAME_DEPTH_MAX 256u      /* components of a path */
+#define NAME_COMPONENT_MAX 255u /* UTF-16 units of one component or stream name */
+#define NAME_PATH_MAX 32760u    /* UTF-16 units of a whole path */
+#define NAME_DEPTH_MAX 256u     /* components of a path */
 
 struct name_path {
     struct slice path;   /* without leading or trailing separator, without the stream; borrowed */
@@ -16,10 +16,10 @@ struct name_path {
     bool trailing;       /* ended in a separator: only a directory will do */
 };
 
-/* Checks a path of CREATE or of a rename's target. "" is the share's root. An odd length is
- * STATUS_INVALID_PARAMETER; a leading separator, an empty component, "." or "..", a wildcard, a
- * control character or one of "/<>|:* and the like is STATUS_OBJECT_NAME_INVALID; too long a component
- * as well, too long a path STATUS_NAME_TOO_LONG. */
+/* Checks a path of CREATE or of a rename's target. "" is the share's root. STATUS_INVALID_PARAMETER
+ * for an odd length and for a leading separator ([MS-SMB2] 3.3.5.9); STATUS_OBJECT_NAME_INVALID for an
+ * empty or too long component, for "." and "..", wildcards, control characters and the like;
+ * STATUS_NAME_TOO_LONG for too long or too deep a path. */
 ntstatus name_parse(struct slice wire, struct name_path *out);
 /* The pattern of QUERY_DIRECTORY: one component that may hold wildcards. */
 ntstatus name_check_pattern(struct slice pattern);

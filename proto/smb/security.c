@@ -143,7 +143,8 @@ ntstatus security_decode(struct slice bytes, struct security_descriptor *out)
     uint32_t group = read_u32(&r);
     uint32_t sacl = read_u32(&r);
     uint32_t dacl = read_u32(&r);
-    if (r.bad || revision != 1 || !(sd.control & SE_SELF_RELATIVE) || bytes.len > SECURITY_BYTES_MAX)
+    if (r.bad || revision != 1 || !(sd.control & SE_SELF_RELATIVE) ||
+        bytes.len > SECURITY_BYTES_MAX)
         return STATUS_INVALID_SECURITY_DESCR;
     ntstatus status = decode_sid_at(bytes, owner, &sd.has_owner, &sd.owner);
     if (status == STATUS_OK)
@@ -157,10 +158,7 @@ ntstatus security_decode(struct slice bytes, struct security_descriptor *out)
     return status;
 }
 
-static size_t acl_size(const struct acl *a)
-{
-    return a->present && !a->null ? 8 + a->aces.len : 0;
-}
+static size_t acl_size(const struct acl *a) { return a->present && !a->null ? 8 + a->aces.len : 0; }
 
 size_t security_size(const struct security_descriptor *sd)
 {
@@ -305,8 +303,8 @@ static uint32_t all_rights(const struct security_descriptor *sd, const struct se
     return dacl_grants(sd, t, owner, implied) & (FILE_ALL_ACCESS | ACCESS_SYSTEM_SECURITY);
 }
 
-ntstatus security_access_check(const struct security_descriptor *sd,
-                               const struct security_token *t, uint32_t desired, uint32_t *granted)
+ntstatus security_access_check(const struct security_descriptor *sd, const struct security_token *t,
+                               uint32_t desired, uint32_t *granted)
 {
     uint32_t wanted = access_map_generic(desired) & ~MAXIMUM_ALLOWED;
     if ((wanted & ACCESS_SYSTEM_SECURITY) && !t->administrator)
@@ -344,7 +342,8 @@ uint32_t security_query_access(uint32_t parts)
 uint32_t security_set_access(uint32_t parts)
 {
     uint32_t needed = 0;
-    if (parts & (OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION))
+    if (parts &
+        (OWNER_SECURITY_INFORMATION | GROUP_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION))
         needed |= WRITE_OWNER;
     if (parts & DACL_SECURITY_INFORMATION)
         needed |= WRITE_DAC;

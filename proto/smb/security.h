@@ -60,11 +60,11 @@
 #define ACE_INHERITED 0x10u
 
 struct acl {
-    bool present;       /* false: the descriptor has no such ACL */
-    bool null;          /* present, but a null pointer: a NULL DACL grants everything */
-    uint8_t revision;   /* 2, or 4 when it has object ACEs */
-    uint16_t count;     /* ACEs in `aces`, all well-formed */
-    struct slice aces;  /* borrowed: without the ACL header */
+    bool present;      /* false: the descriptor has no such ACL */
+    bool null;         /* present, but a null pointer: a NULL DACL grants everything */
+    uint8_t revision;  /* 2, or 4 when it has object ACEs */
+    uint16_t count;    /* ACEs in `aces`, all well-formed */
+    struct slice aces; /* borrowed: without the ACL header */
 };
 
 struct security_descriptor {
@@ -84,8 +84,8 @@ enum ace_deed {
 struct ace {
     uint8_t type, flags;
     enum ace_deed deed;
-    bool plain;         /* of the simple form: header, mask, SID */
-    uint32_t mask;      /* 0 when the type is unknown */
+    bool plain;    /* of the simple form: header, mask, SID */
+    uint32_t mask; /* 0 when the type is unknown */
     struct sid sid;
     struct slice bytes; /* the whole ACE, header included */
 };
@@ -129,8 +129,8 @@ bool security_token_has(const struct security_token *token, const struct sid *si
 
 /* The descriptor of a new file or directory. */
 struct security_creation {
-    struct slice parent;  /* self-relative descriptor of the directory; empty: none */
-    struct slice creator; /* as the client gave it (SecD); empty: none */
+    struct slice parent;                /* self-relative descriptor of the directory; empty: none */
+    struct slice creator;               /* as the client gave it (SecD); empty: none */
     const struct security_token *token; /* its user becomes the owner unless `creator` says */
     bool directory;
 };

@@ -107,7 +107,7 @@ static void put_effective(struct build *b, const struct ace *a, uint8_t flags)
 
 static void inherit_ace(struct build *b, const struct ace *a, bool directory, uint8_t inherited)
 {
-    uint8_t flags = a->flags & (uint8_t)~(ACE_INHERITED | ACE_INHERIT_ONLY);
+    uint8_t flags = a->flags & (uint8_t) ~(ACE_INHERITED | ACE_INHERIT_ONLY);
     uint8_t effective_if = directory ? ACE_CONTAINER_INHERIT : ACE_OBJECT_INHERIT;
     uint8_t keep = directory && !(flags & ACE_NO_PROPAGATE) ? flags & 0xC3u : flags & 0xC0u;
     keep |= inherited;

@@ -1,11 +1,6 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-
 #include "proto/base/must.h"
 #include "proto/smb/dtyp.h"
+#include "tests/lib/unit.h"
 #include <string.h>
 
 static const struct {
@@ -17,9 +12,11 @@ static const struct {
     {"S-1-5", {1, 0, 0, 0, 0, 0, 0, 5}, 8},
     {"S-1-5-32-544", {1, 2, 0, 0, 0, 0, 0, 5, 32, 0, 0, 0, 0x20, 2, 0, 0}, 16},
     {"S-1-0x123456789ABC-4294967295",
-     {1, 1, 0x12, 0x34, 0x56, 0x78, 0x9A, 0xBC, 0xFF, 0xFF, 0xFF, 0xFF}, 12},
+     {1, 1, 0x12, 0x34, 0x56, 0x78, 0x9A, 0xBC, 0xFF, 0xFF, 0xFF, 0xFF},
+     12},
     {"S-1-5-21-1-2-3-500",
-     {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0xF4, 1, 0, 0}, 28},
+     {1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0xF4, 1, 0, 0},
+     28},
 };
 
 static void sids_go_both_ways(void **state)
@@ -43,9 +40,22 @@ static void sids_go_both_ways(void **state)
 static void bad_sid_texts(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "S", "S-", "S-1", "S-1-", "S-2-5", "X-1-5", "S-1-5-",
-        "S-1-5--1", "S-1-5-4294967296", "S-1-0x1000000000000", "S-1-5-1x", "S-1-5-0x",
-        "S-1-5-1-2-3-4-5-6-7-8-9-10-11-12-13-14-15-16", " S-1-5", "S-1-5 "};
+    static const char *const bad[] = {"",
+                                      "S",
+                                      "S-",
+                                      "S-1",
+                                      "S-1-",
+                                      "S-2-5",
+                                      "X-1-5",
+                                      "S-1-5-",
+                                      "S-1-5--1",
+                                      "S-1-5-4294967296",
+                                      "S-1-0x1000000000000",
+                                      "S-1-5-1x",
+                                      "S-1-5-0x",
+                                      "S-1-5-1-2-3-4-5-6-7-8-9-10-11-12-13-14-15-16",
+                                      " S-1-5",
+                                      "S-1-5 "};
     struct sid s;
     for (size_t i = 0; i < array_len(bad); i++)
         assert_false(sid_from_text(slice_str(bad[i]), &s));

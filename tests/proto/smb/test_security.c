@@ -1,13 +1,10 @@
 /* Access checks and inheritance as tables. A descriptor is written as text: owner, then ACEs like
- * "A;OICI;1F01FF;S-1-1-0" separated by blanks, in the spirit of SDDL. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+ * "A;OICI;1F01FF;S-1-1-0" separated by blanks, in the spirit of SDDL.
+ * covers: security.c security_inherit.c */
 
 #include "proto/base/must.h"
 #include "proto/smb/security.h"
+#include "tests/lib/unit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +27,14 @@ static struct sid sid_of(const char *text, size_t len)
 
 static uint8_t flags_of(const char *text, size_t len)
 {
-    static const struct { const char *name; uint8_t flag; } names[] = {
-        {"OI", ACE_OBJECT_INHERIT}, {"CI", ACE_CONTAINER_INHERIT}, {"NP", ACE_NO_PROPAGATE},
-        {"IO", ACE_INHERIT_ONLY},   {"ID", ACE_INHERITED}};
+    static const struct {
+        const char *name;
+        uint8_t flag;
+    } names[] = {{"OI", ACE_OBJECT_INHERIT},
+                 {"CI", ACE_CONTAINER_INHERIT},
+                 {"NP", ACE_NO_PROPAGATE},
+                 {"IO", ACE_INHERIT_ONLY},
+                 {"ID", ACE_INHERITED}};
     uint8_t flags = 0;
     for (; len >= 2; text += 2, len -= 2)
         for (size_t i = 0; i < array_len(names); i++)
@@ -50,8 +52,9 @@ static void make_aces(struct acl *acl, struct writer *w, const char *text)
         int used = 0;
         assert_int_equal(sscanf(text, "%c;%11[^;];%x;%63s %n", &type, flags, &mask, sid, &used), 4);
         struct sid s = sid_of(sid, strlen(sid));
-        uint8_t code = type == 'A' ? ACE_ACCESS_ALLOWED
-                       : type == 'D' ? ACE_ACCESS_DENIED : ACE_SYSTEM_AUDIT;
+        uint8_t code = type == 'A'   ? ACE_ACCESS_ALLOWED
+                       : type == 'D' ? ACE_ACCESS_DENIED
+                                     : ACE_SYSTEM_AUDIT;
         ace_write(w, code, flags_of(flags, strlen(flags)), mask, &s);
         acl->count++;
         text += used;
@@ -105,8 +108,10 @@ static const struct security_token *token_of(struct who *w, const char *user, bo
 {
     struct sid u = sid_of(user, strlen(user)), g = sid_of(GROUP, strlen(GROUP));
     w->groups[0] = sid_bytes(&g, w->group);
-    w->token = (struct security_token){.user = sid_bytes(&u, w->user), .groups = w->groups,
-                                       .group_count = 1, .administrator = administrator};
+    w->token = (struct security_token){.user = sid_bytes(&u, w->user),
+                                       .groups = w->groups,
+                                       .group_count = 1,
+                                       .administrator = administrator};
     return &w->token;
 }
 
@@ -128,15 +133,21 @@ static const struct {
     {"group", OTHER, "A;-;1F01FF;" GROUP, USER, false, GENERIC_ALL, STATUS_OK, ALL},
     {"someone else", OTHER, "A;-;1F01FF;" OTHER, USER, false, 1, STATUS_ACCESS_DENIED, 0},
     {"in pieces", OTHER, "A;-;1;" USER " A;-;2;S-1-1-0", USER, false, 3, STATUS_OK, 3},
-    {"denied first", OTHER, "D;-;1;" USER " A;-;3;S-1-1-0", USER, false, 1, STATUS_ACCESS_DENIED, 0},
+    {"denied first", OTHER, "D;-;1;" USER " A;-;3;S-1-1-0", USER, false, 1, STATUS_ACCESS_DENIED,
+     0},
     {"denied too late", OTHER, "A;-;3;S-1-1-0 D;-;1;" USER, USER, false, 1, STATUS_OK, 1},
-    {"denied, maximum", OTHER, "D;-;1;" USER " A;-;3;S-1-1-0", USER, false, MAXIMUM_ALLOWED, STATUS_OK, 2},
-    {"maximum and more", OTHER, "A;-;1;S-1-1-0", USER, false, MAXIMUM_ALLOWED | 2, STATUS_ACCESS_DENIED, 0},
+    {"denied, maximum", OTHER, "D;-;1;" USER " A;-;3;S-1-1-0", USER, false, MAXIMUM_ALLOWED,
+     STATUS_OK, 2},
+    {"maximum and more", OTHER, "A;-;1;S-1-1-0", USER, false, MAXIMUM_ALLOWED | 2,
+     STATUS_ACCESS_DENIED, 0},
     {"inherit only", OTHER, "A;OICIIO;3;" USER, USER, false, 1, STATUS_ACCESS_DENIED, 0},
     {"generic in ACE", OTHER, "A;-;80000000;" USER, USER, false, FILE_READ_DATA, STATUS_OK, 1},
-    {"owner denied by deny ACE", USER, "D;-;60000;" USER, USER, false, WRITE_DAC, STATUS_OK, WRITE_DAC},
-    {"owner rights nothing", USER, "A;-;0;S-1-3-4 A;-;1;" USER, USER, false, WRITE_DAC, STATUS_ACCESS_DENIED, 0},
-    {"owner rights read", USER, "A;-;20000;S-1-3-4", USER, false, MAXIMUM_ALLOWED, STATUS_OK, READ_CONTROL},
+    {"owner denied by deny ACE", USER, "D;-;60000;" USER, USER, false, WRITE_DAC, STATUS_OK,
+     WRITE_DAC},
+    {"owner rights nothing", USER, "A;-;0;S-1-3-4 A;-;1;" USER, USER, false, WRITE_DAC,
+     STATUS_ACCESS_DENIED, 0},
+    {"owner rights read", USER, "A;-;20000;S-1-3-4", USER, false, MAXIMUM_ALLOWED, STATUS_OK,
+     READ_CONTROL},
     {"owner rights not owner", OTHER, "A;-;1;S-1-3-4", USER, false, 1, STATUS_ACCESS_DENIED, 0},
     {"authenticated", OTHER, "A;-;1;S-1-5-11", USER, false, 1, STATUS_OK, 1},
     {"guest", OTHER, "A;-;1;S-1-5-11", "S-1-5-21-1-2-3-501", false, 1, STATUS_ACCESS_DENIED, 0},
@@ -162,8 +173,9 @@ static void access_checks(void **state)
         uint32_t granted = 0;
         struct slice bytes = make(&m, checks[i].owner, checks[i].aces, 0);
         assert_int_equal(security_decode(bytes, &sd), STATUS_OK);
-        ntstatus status = security_access_check(
-            &sd, token_of(&who, checks[i].user, checks[i].administrator), checks[i].desired, &granted);
+        ntstatus status =
+            security_access_check(&sd, token_of(&who, checks[i].user, checks[i].administrator),
+                                  checks[i].desired, &granted);
         if (status != checks[i].status || granted != checks[i].granted)
             fail_msg("%s: %x, granted %x", checks[i].name, status, granted);
     }
@@ -237,9 +249,10 @@ static void automatic_inheritance_is_marked(void **state)
     (void)state;
     struct made m;
     struct who who;
-    struct security_creation c = {
-        .parent = make(&m, OTHER, "A;OICI;1;S-1-1-0", SE_DACL_AUTO_INHERITED),
-        .token = token_of(&who, USER, false), .directory = true};
+    struct security_creation c = {.parent =
+                                      make(&m, OTHER, "A;OICI;1;S-1-1-0", SE_DACL_AUTO_INHERITED),
+                                  .token = token_of(&who, USER, false),
+                                  .directory = true};
     child_is("automatic", &c, "A;OICIID;1;S-1-1-0");
     struct made given;
     c.creator = make(&given, NULL, "A;-;80000000;S-1-1-0", SE_DACL_PROTECTED);
