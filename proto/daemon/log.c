@@ -21,10 +21,18 @@ void log_open(const char *name)
     pthread_mutex_unlock(&lock);
 }
 
-void log_limit(enum log_level level)
+void log_set_level(const char *level)
 {
+    static const struct {
+        const char *word;
+        enum log_level level;
+    } words[] = {{"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN}, {"debug", LOG_LEVEL_DEBUG}};
+    enum log_level found = LOG_LEVEL_INFO;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(level, words[i].word) == 0)
+            found = words[i].level;
     pthread_mutex_lock(&lock);
-    limit = level;
+    limit = found;
     pthread_mutex_unlock(&lock);
 }
 

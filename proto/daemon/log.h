@@ -18,8 +18,9 @@ struct log_site {
 
 /* `name` is the daemon's, and lives as long as the process. Before this call lines have no name. */
 void log_open(const char *name);
-/* Lines of less weight than `level` are dropped; LOG_LEVEL_INFO at the start. */
-void log_limit(enum log_level level);
+/* "error", "warn", "info" (as at the start) or "debug": lines of less weight are dropped. Anything else
+ * is taken for "info". */
+void log_set_level(const char *level);
 /* Writes one line; line breaks and control characters in it become '?'. Keeps errno. */
 __attribute__((format(printf, 3, 4))) void log_line(struct log_site *site, enum log_level level,
                                                     const char *format, ...);

@@ -132,3 +132,19 @@ bool options_parse(struct options *o, int argc, char **argv, int *exit_code)
     *exit_code = 0;
     return true;
 }
+
+const char *options_daemon(int argc, char **argv, const char *name, const char *purpose)
+{
+    const char *config = OPTIONS_DEFAULT_CONFIG;
+    const struct option_row rows[] = {
+        {"config", 'c', OPTION_TEXT, &config, "FILE",
+         "read this file, not " OPTIONS_DEFAULT_CONFIG},
+    };
+    char summary[256];
+    snprintf(summary, sizeof(summary), "%s %s.", name, purpose);
+    struct options o = {.program = name, .summary = summary, .rows = rows, .count = 1};
+    int exit_code;
+    if (!options_parse(&o, argc, argv, &exit_code))
+        exit(exit_code);
+    return config;
+}

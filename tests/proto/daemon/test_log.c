@@ -48,9 +48,9 @@ static void test_lines(void **state)
     log_error("cannot open '%s'", "a\nb\033[1m");
     log_info("number %d", 7);
     log_debug("not said");
-    log_limit(LOG_LEVEL_WARN);
+    log_set_level("warn");
     log_info("not said either");
-    log_limit(LOG_LEVEL_INFO);
+    log_set_level("nonsense");
     int kept = errno;
     listen_end(&ear, heard, sizeof(heard));
     assert_int_equal(kept, EDOM);

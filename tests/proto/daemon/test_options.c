@@ -104,12 +104,22 @@ static void test_help_and_version(void **state)
     assert_true(strlen(options_version()) > 0);
 }
 
+static void test_daemon(void **state)
+{
+    (void)state;
+    char name[] = "flotilla-test", option[] = "--config", value[] = "f";
+    char *none[] = {name, NULL}, *some[] = {name, option, value, NULL};
+    assert_string_equal(options_daemon(1, none, name, "tests"), OPTIONS_DEFAULT_CONFIG);
+    assert_string_equal(options_daemon(3, some, name, "tests"), "f");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_lines),
         cmocka_unit_test(test_bad_lines),
         cmocka_unit_test(test_help_and_version),
+        cmocka_unit_test(test_daemon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
