@@ -3,8 +3,7 @@
 #include "proto/base/must.h"
 #include "proto/daemon/heap.h"
 #include "proto/daemon/log.h"
-#include "proto/daemon/options.h"
-#include <signal.h>
+#include "proto/daemon/start.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -25,41 +24,34 @@ static Fl__ClusterInit *load_founding(const char *path)
 int main(int argc, char **argv)
 {
     static struct server s;
-    char error[SETTINGS_ERROR_MAX];
-    const char *config = options_daemon(argc, argv, "flotilla-coordinator",
-                                        "holds the metadata of a Flotilla cluster");
-    log_open("flotilla-coordinator");
-    if (!settings_load(&s.settings, config, error)) {
-        log_error("%s", error);
-        return 1;
-    }
-    log_set_level(s.settings.log_level);
+    struct start start;
+    int code;
+    if (!daemon_start(&start, argc, argv, "flotilla-coordinator",
+                      "Holds the metadata of a Flotilla cluster.", &code))
+        return code;
+    s.settings = start.settings;
+    s.tls = start.tls;
     if (!s.settings.coordinator_enabled) {
-        log_error("%s: [coordinator] enabled is not set: this machine is no coordinator", config);
+        log_error("%s: [coordinator] enabled is not yes: this machine is no coordinator", start.config);
         return 1;
     }
-    (void)signal(SIGPIPE, SIG_IGN);
-    struct tls_files files = {s.settings.ca, s.settings.cert, s.settings.key};
-    char tls_error_text[TLS_ERROR_MAX];
-    s.tls = tls_context_new(&files, tls_error_text);
-    if (s.tls == NULL) {
-        log_error("%s", tls_error_text);
-        return 1;
-    }
-    tls_context_allow_anonymous(s.tls);
+    tls_context_allow_anonymous(s.tls); /* for machines that join; they may do nothing else */
     mem_heap_init(&s.mem, MEMORY_MAX);
     must(uv_loop_init(&s.loop) == 0);
+    Fl__ClusterInit *founding = load_founding(s.settings.founding_file);
     struct coordinator_config core = {
         .raft = {.id = s.settings.node_id},
-        .init = load_founding(s.settings.founding_file),
+        .init = founding,
         .read_file = server_read_state,
         .read_file_ctx = &s,
     };
     memcpy(core.raft.cluster, s.settings.cluster_id, sizeof core.raft.cluster);
     s.core = coordinator_new(&s.mem, &core, NULL);
     must(s.core != NULL);
-    int code = server_run(&s);
+    code = server_run(&s);
     coordinator_free(s.core);
     tls_context_free(s.tls);
+    if (founding != NULL)
+        fl__cluster_init__free_unpacked(founding, NULL);
     return code;
 }

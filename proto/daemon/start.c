@@ -1,0 +1,42 @@
+#include "proto/daemon/start.h"
+
+#include "proto/base/must.h"
+#include "proto/daemon/log.h"
+#include "proto/daemon/options.h"
+#include <signal.h>
+#include <string.h>
+
+static enum log_level level_of(const char *text)
+{
+    static const struct { const char *name; enum log_level level; } names[] = {
+        {"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN}, {"debug", LOG_LEVEL_DEBUG}};
+    for (size_t i = 0; i < array_len(names); i++)
+        if (strcmp(text, names[i].name) == 0)
+            return names[i].level;
+    return LOG_LEVEL_INFO;
+}
+
+bool daemon_start(struct start *s, int argc, char **argv, const char *name, const char *summary,
+                  int *exit_code)
+{
+    char error[SETTINGS_ERROR_MAX > TLS_ERROR_MAX ? SETTINGS_ERROR_MAX : TLS_ERROR_MAX];
+    s->config = "/etc/flotilla/flotilla.conf";
+    const struct option_row rows[] = {
+        {"config", 'c', OPTION_TEXT, &s->config, "FILE", "read FILE instead of /etc/flotilla/flotilla.conf"}};
+    struct options options = {.program = name, .summary = summary, .rows = rows, .count = 1};
+    if (!options_parse(&options, argc, argv, exit_code))
+        return false;
+    log_open(name);
+    (void)signal(SIGPIPE, SIG_IGN);
+    *exit_code = 1;
+    if (!settings_load(&s->settings, s->config, error)) {
+        log_error("%s", error);
+        return false;
+    }
+    log_limit(level_of(s->settings.log_level));
+    const struct tls_files files = {s->settings.ca, s->settings.cert, s->settings.key};
+    s->tls = tls_context_new(&files, error);
+    if (s->tls == NULL)
+        log_error("%s", error);
+    return s->tls != NULL;
+}
