@@ -21,6 +21,13 @@ void log_open(const char *name)
     pthread_mutex_unlock(&lock);
 }
 
+void log_limit(enum log_level level)
+{
+    pthread_mutex_lock(&lock);
+    limit = level;
+    pthread_mutex_unlock(&lock);
+}
+
 void log_set_level(const char *level)
 {
     static const struct {
@@ -31,9 +38,7 @@ void log_set_level(const char *level)
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (strcmp(level, words[i].word) == 0)
             found = words[i].level;
-    pthread_mutex_lock(&lock);
-    limit = found;
-    pthread_mutex_unlock(&lock);
+    log_limit(found);
 }
 
 static const char *word_of(enum log_level level)

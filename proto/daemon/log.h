@@ -21,6 +21,7 @@ void log_open(const char *name);
 /* "error", "warn", "info" (as at the start) or "debug": lines of less weight are dropped. Anything else
  * is taken for "info". */
 void log_set_level(const char *level);
+void log_limit(enum log_level level);
 /* Writes one line; line breaks and control characters in it become '?'. Keeps errno. */
 __attribute__((format(printf, 3, 4))) void log_line(struct log_site *site, enum log_level level,
                                                     const char *format, ...);
