@@ -16,12 +16,12 @@ fail() { echo "deps: $*" >&2; exit 1; }
 [ "${ID:-}" = debian ] || fail "this is ${PRETTY_NAME:-not Debian}; Flotilla is built on Debian 12 or 13"
 case "${VERSION_ID:-}" in 12 | 13) ;; *) fail "Debian ${VERSION_ID:-unknown} is not supported; use 12 or 13" ;; esac
 
-# The sanitizer and fuzzer runtimes carry clang's version in their name, and only samba 4.17 needs no
-# package of its own for provisioning data.
+# The sanitizer and fuzzer runtimes carry clang's version in their name; Debian 13 has taken the domain
+# controller out of samba.
 resolve() {
     case $1 in
     libclang-rt-dev-any) [ "$VERSION_ID" = 12 ] && echo libclang-rt-14-dev || echo libclang-rt-19-dev ;;
-    samba) [ "$VERSION_ID" = 12 ] && echo samba || echo samba-ad-dc ;;
+    samba) [ "$VERSION_ID" = 12 ] && echo samba || echo samba samba-ad-dc ;;
     *) echo "$1" ;;
     esac
 }
@@ -30,8 +30,9 @@ want=("${build[@]}")
 [ "${1:-build}" = test ] && want+=("${test[@]}")
 missing=()
 for name in "${want[@]}"; do
-    package=$(resolve "$name")
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    for package in $(resolve "$name"); do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
 done
 # 0.15.0 of Debian 12 itself loses acknowledged metadata; only the backport will do.
 raft=$(dpkg-query -W -f '${Version}' libraft-dev 2>/dev/null || true)
