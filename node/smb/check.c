@@ -22,7 +22,7 @@ static void check_open(const struct smb *s, struct smb_open *o)
     must((o->pipe == NULL) == (o->inode != NULL));
     if (o->inode != NULL) {
         must(o->inode->opens > 0);
-        must(o->inode->invalidate_ticket == 0 || o->inode->writes_busy > 0);
+        must(o->inode->ticket_count == 0 || o->inode->writes_busy > 0);
     }
     if (o->tree == NULL)
         must(o->closing); /* its tree is gone: it ends when it is idle */

@@ -72,6 +72,7 @@ void request_finish(struct smb *s, struct smb_request *r)
     r->parts = NULL;
     if (!handle_none(r->op))
         (void)table_remove(&s->ops, r->op);
+    r->op = (handle){0};
     if (r->conn != NULL) {
         must(r->conn->request_count > 0);
         r->conn->request_count--;

@@ -152,19 +152,26 @@ struct smb_tree {
     uint32_t share_mask; /* the most the share's permissions allow: Open.share_mask */
 };
 
+#define SMB_TICKETS_MAX 16u /* changes of one file that wait for this node at once */
+
 /* What this node knows of a file that some of its sessions have open. One record per (volume, inode):
- * all opens here share one cached size. Owned by its opens (`opens` counts them). */
+ * all opens here share one cached size. Owned by its opens (`opens` counts them).
+ *
+ * The cached size is never more than the true one while size_valid: only a change that this node is
+ * told of beforehand (SMB_EV_INVALIDATE) makes a file smaller. Others may have made it longer. */
 struct smb_inode {
-    struct smb_file_ref file;
-    uint64_t data_id; /* `file.inode` today; what a clone would change */
+    uint64_t inode;
+    struct smb_file_ref file; /* its `inode` is FileInfo.data_id */
     uint32_t opens;
-    uint64_t size;    /* meaningful when size_valid */
-    bool size_valid;  /* false: ask the coordinator before the next READ or WRITE */
-    uint64_t version; /* FileInfo.version the size came with: an older reply never overwrites it */
+    uint64_t size;       /* meaningful when size_valid */
+    bool size_valid;     /* false: ask the coordinator before the next READ or WRITE */
+    uint64_t version;    /* FileInfo.version the size came with: an older reply never overwrites it */
+    uint64_t write_time; /* of the last write here that the coordinator may not have heard of */
     /* Writes that rely on the cached size. InvalidateDone waits for them: a write still on its way
      * must not land beyond an end of file that another node has already made zero and moved. */
     uint32_t writes_busy;
-    uint64_t invalidate_ticket; /* 0: none waits */
+    uint32_t ticket_count; /* of invalidations not answered yet */
+    uint64_t tickets[SMB_TICKETS_MAX];
 };
 
 struct smb_open {
@@ -182,14 +189,18 @@ struct smb_open {
     uint32_t granted_access, maximal_access, create_options;
     bool directory, write_through;
     Fl__FileInfo info; /* as of the open, for what does not change; `name` is not kept */
+    uint8_t *path;       /* UTF-16LE from the share's root, as opened or renamed; in smb.mem */
+    uint32_t path_len;
     uint64_t write_time; /* of the last write through this open; 0: none. Goes with META Close */
+    bool write_time_set; /* the client has set it: writes through this open leave it alone */
+    bool meta_closed;    /* the coordinator has been told */
     uint64_t position;   /* FilePositionInformation */
     uint32_t mode;       /* FileModeInformation */
-    bool delete_on_close;
+    struct list waiters; /* smb_request.work: a FLUSH, a QUERY_DIRECTORY behind another */
 
     struct { /* [MS-SMB2] 3.3.5.18 */
-        bool started, eof;
-        uint8_t info_class;
+        bool started;
+        uint8_t dots; /* of "." and "..", how many are behind us */
         uint16_t pattern_len, after_len;
         uint8_t pattern[512], after[512]; /* UTF-16LE; `after`: last name given out */
     } dir;

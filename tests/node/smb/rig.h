@@ -1,0 +1,117 @@
+#pragma once
+/* A server core with everything around it played by the test: GSSAPI that lets anybody in whose token
+ * begins with '!', a coordinator with as many files as anybody opens, disks that hold nothing, and
+ * clients that sign, seal and hash as a client must.
+ *
+ * All buffers and operations are counted: rig_fini fails when one was not given back, or twice. */
+#include "node/smb/smb.h"
+#include "proto/crypto/kdf.h"
+#include "proto/crypto/seal.h"
+#include "proto/crypto/sign.h"
+#include "proto/smb/header.h"
+
+enum { RIG_SENT_MAX = 512, RIG_OPS_MAX = 512, RIG_BUFFERS_MAX = 1024 };
+
+struct rig_sent {
+    uint64_t conn;
+    uint8_t *at;
+    size_t len;
+};
+
+struct rig_op { /* what the core waits for */
+    enum smb_effect_type type;
+    uint64_t token;
+    bool open, info; /* META: what kind of reply it wants */
+    bool directory;
+    uint64_t len; /* IO */
+    enum smb_io_op io;
+    uint64_t inode;
+};
+
+struct rig {
+    struct mem mem;
+    struct smb_config config;
+    struct smb *smb;
+    Fl__ClusterConfig cluster;
+    Fl__Node nodes[2], *node_list[2];
+    Fl__Share shares[3], *share_list[3];
+    Fl__ShareGrant grant, *grant_list[1];
+    uint64_t now_ns, entropy;
+    struct smb_effects out;
+
+    struct rig_sent sent[RIG_SENT_MAX];
+    uint32_t sent_first, sent_count;
+    struct rig_op ops[RIG_OPS_MAX];
+    uint32_t op_count;
+    uint8_t *buffers[RIG_BUFFERS_MAX]; /* by handle.slot - 1 */
+    uint64_t closed_conn;              /* the last one closed by the core */
+    const char *closed_why;
+    uint32_t closes, auth_ends, invalidates_done;
+    uint64_t next_open_id, next_conn;
+    uint64_t file_size; /* of every file */
+
+    bool hold_meta, hold_io, hold_auth; /* operations stay in `ops` for rig_answer */
+    bool anonymous, guest;              /* what GSSAPI says of everybody */
+};
+
+void rig_init(struct rig *g);
+void rig_fini(struct rig *g);
+/* Steps the core until it wants nothing at once; answers what is not held; runs smb_check. */
+void rig_event(struct rig *g, struct smb_event *ev);
+void rig_advance(struct rig *g, uint64_t ns);
+/* Answers the oldest held operation. */
+void rig_answer(struct rig *g, ntstatus status);
+void rig_lease(struct rig *g, bool valid);
+
+struct client {
+    struct rig *rig;
+    uint64_t conn, message_id, session_id, credits;
+    uint32_t tree_id;
+    uint16_t dialect, cipher, signing;
+    bool sign, seal; /* what it does with its requests */
+    bool bad_signature;
+    bool strict; /* it fails when a sealed request has an open answer */
+    struct preauth preauth, session_preauth;
+    struct sign_key *sign_key;
+    struct seal_key *seal_key, *open_key;
+    uint64_t nonce;
+
+    uint8_t out[1 << 17]; /* the frame being built, with room for a transform header */
+    struct writer w;
+    size_t part;             /* where the current message begins */
+    uint8_t *in;             /* the frame received last */
+    struct smb_walk walk;
+    struct smb_header header; /* of the message received last */
+    struct slice message;
+};
+
+void client_connect(struct client *c, struct rig *g);
+void client_free(struct client *c);
+/* Begins a message; the body is then encoded into the writer returned. */
+struct writer *client_begin(struct client *c, uint16_t command, uint32_t flags);
+/* Another message in the same frame. */
+struct writer *client_and(struct client *c, uint16_t command, uint32_t flags);
+/* Sends what was built. */
+void client_send(struct client *c);
+void client_send_raw(struct client *c, struct slice frame);
+/* The next message from the server; false when there is none. Verifies and unseals. */
+bool client_receive(struct client *c);
+/* Sends and receives: the status, or STATUS_CONNECTION_DISCONNECTED when nothing comes. */
+ntstatus client_call(struct client *c);
+
+ntstatus client_negotiate(struct client *c, uint16_t dialect);
+/* One round of SESSION_SETUP with this token. */
+ntstatus client_setup(struct client *c, const char *token, uint64_t previous);
+/* All of it, and keys. */
+ntstatus client_logon(struct client *c);
+ntstatus client_tree(struct client *c, const char *path);
+/* Opens `name`; files called "dir..." are directories. */
+ntstatus client_create(struct client *c, const char *name, struct smb_file_id *id);
+void client_put_create(struct client *c, struct writer *w, const char *name);
+ntstatus client_close(struct client *c, struct smb_file_id id);
+/* Connected, logged on, and in the share "general" with this dialect. */
+void client_ready(struct client *c, struct rig *g, uint16_t dialect);
+
+/* What an adversary who has logged on may do, read from `script`: frames of any content, dressed with
+ * valid ids and signatures or not, amid time, answers, and a lease that comes and goes. */
+void rig_play(struct rig *g, struct client *c, struct reader *script);
