@@ -1,6 +1,6 @@
 #include "tests/lib/hex.h"
 
-#include "tests/lib/unit.h"
+#include "proto/base/must.h"
 
 static int digit(char c)
 {
@@ -21,8 +21,8 @@ struct slice hex_decode(const char *hex, uint8_t *to, size_t cap)
         }
         int high = digit(hex[0]);
         int low = high < 0 ? -1 : digit(hex[1]);
-        if (low < 0 || len == cap)
-            fail_msg("bad or too long hexadecimal at '%.8s'", hex);
+        must(low >= 0);
+        must(len < cap);
         to[len++] = (uint8_t)(high << 4 | low);
         hex += 2;
     }

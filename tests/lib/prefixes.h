@@ -7,8 +7,8 @@
 /* A decoder under test; it also asserts that what it decoded lies inside `msg` (prefix_inside). */
 typedef ntstatus (*prefix_decoder)(struct slice msg);
 
-/* The length of the shortest prefix that is accepted; fails the running test when a longer one is
- * refused or `msg` itself is. */
+/* The length of the shortest prefix that is accepted. A must() fails when a longer one is refused
+ * or `msg` itself is. */
 size_t prefix_least(struct slice msg, prefix_decoder decode);
-/* Fails the running test unless `part` is empty or lies inside `msg`. */
+/* A must() fails unless `part` is empty or lies inside `msg`. */
 void prefix_inside(struct slice msg, struct slice part);
