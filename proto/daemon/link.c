@@ -31,7 +31,7 @@ bool link_address(const char *text, struct sockaddr_storage *out)
         return false;
     const char *start = text[0] == '[' ? text + 1 : text;
     const char *end = text[0] == '[' ? colon - 1 : colon;
-    if (end <= start || (size_t)(end - start) >= sizeof host)
+    if (end <= start || (size_t)(end - start) >= sizeof host || (text[0] == '[' && *end != ']'))
         return false;
     memcpy(host, start, (size_t)(end - start));
     host[end - start] = '\0';

@@ -114,7 +114,9 @@ static const char *add_coordinator(struct settings *s, const char *value)
     if (s->coordinator_count == SETTINGS_COORDINATORS_MAX)
         return "too many coordinators";
     struct settings_coordinator *c = &s->coordinators[s->coordinator_count];
-    if (sscanf(value, "%u %79s", &c->id, c->address) != 2 || c->id == 0)
+    int blank = 0; /* without it "%u %s" takes "10.0.0.1:4460" apart after the 10 */
+    if (sscanf(value, "%u%n %79s", &c->id, &blank, c->address) != 2 || value[blank] != ' ' ||
+        c->id == 0)
         return "coordinator = ID ADDRESS:PORT is wanted";
     s->coordinator_count++;
     return NULL;
@@ -138,6 +140,8 @@ static const char *set(struct parse *p, const struct key *k, const char *value)
 static int on_line(void *user, const char *section, const char *name, const char *value)
 {
     struct parse *p = user;
+    if (p->why != NULL)
+        return 0; /* inih goes on after a mistake; the first one is told */
     p->why = "no such key in this section";
     for (size_t i = 0; i < array_len(keys); i++) {
         if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0)
