@@ -93,7 +93,6 @@ void rpc_conn_free(struct rpc_conn *c)
 {
     if (c == NULL)
         return;
-    must(c->gss == GSS_IDLE);
     for (size_t i = 0; i < RPC_CALLS_MAX; i++)
         call_release(c, &c->calls[i]);
     mem_free(c->mem, c->input, c->input_cap);

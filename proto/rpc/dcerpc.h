@@ -139,7 +139,7 @@ struct rpc_conn;
 
 /* NULL when memory is refused. `mem` and what `config` points to must outlive the connection. */
 struct rpc_conn *rpc_conn_new(struct mem *mem, const struct rpc_config *config);
-/* Accepts NULL. Not while a GSS effect is under way. Calls in progress are forgotten. */
+/* Accepts NULL. Not while a worker still uses what a GSS effect named. Calls in progress are forgotten. */
 void rpc_conn_free(struct rpc_conn *c);
 /* How many bytes the next BYTES event may carry; 0: stop reading until some later step. */
 size_t rpc_conn_room(const struct rpc_conn *c);

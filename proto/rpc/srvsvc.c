@@ -218,8 +218,8 @@ static uint32_t reply_enum(const struct srvsvc_call *call, const struct srvsvc_s
         ndr_write_pointer(w, true);
         if (!write_shares(call, source, scratch, w, &count))
             return RPC_FAULT_NO_MEMORY;
-    } else if (l != NULL) {
-        ndr_write_pointer(w, false);
+    } else {
+        ndr_write_pointer(w, false); /* who asks for a level has an arm for it in its union */
     }
     ndr_write_u32(w, count);
     ndr_write_pointer(w, call->resume_given);
@@ -250,8 +250,7 @@ static uint32_t reply_share(const struct srvsvc_call *call, const struct srvsvc_
     if (status == WERR_OK && s == NULL)
         status = scratch->failed ? WERR_NO_SYSTEM_RESOURCES : NERR_NET_NAME_NOT_FOUND;
     ndr_write_u32(w, call->level);
-    if (l != NULL)
-        ndr_write_pointer(w, status == WERR_OK);
+    ndr_write_pointer(w, status == WERR_OK);
     if (status == WERR_OK) {
         write_share_fixed(l, s, w);
         if (!write_share_text(l, s, scratch, w))
@@ -267,6 +266,7 @@ static uint32_t reply_server(const struct srvsvc_call *call, const struct srvsvc
     bool known = call->level == 100 || call->level == 101;
     ndr_write_u32(w, call->level);
     if (!known) {
+        ndr_write_pointer(w, false);
         ndr_write_u32(w, WERR_INVALID_LEVEL);
         return 0;
     }

@@ -21,6 +21,7 @@ uint32_t wkssvc_dispatch(uint16_t opnum, struct slice request, const struct srvs
         return RPC_FAULT_NDR;
     ndr_write_u32(stub, level);
     if (level != 100) {
+        ndr_write_pointer(stub, false);
         ndr_write_u32(stub, WERR_INVALID_LEVEL);
         return 0;
     }
