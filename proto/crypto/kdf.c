@@ -48,7 +48,10 @@ struct purpose {
     struct slice label_300, context_300, label_311;
 };
 
-#define WITH_ZERO(text) {(const uint8_t *)(text), sizeof(text)}
+#define WITH_ZERO(text)                                                                            \
+    {                                                                                              \
+        (const uint8_t *)(text), sizeof(text)                                                      \
+    }
 
 static const struct purpose signing = {WITH_ZERO("SMB2AESCMAC"), WITH_ZERO("SmbSign"),
                                        WITH_ZERO("SMBSigningKey")};
@@ -105,7 +108,4 @@ void smb_keys_202(const uint8_t session_key[SMB_SESSION_KEY_SIZE], struct smb_ke
     out->application = out->signing;
 }
 
-void smb_keys_wipe(struct smb_keys *keys)
-{
-    OPENSSL_cleanse(keys, sizeof(*keys));
-}
+void smb_keys_wipe(struct smb_keys *keys) { OPENSSL_cleanse(keys, sizeof(*keys)); }

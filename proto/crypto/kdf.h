@@ -20,11 +20,11 @@ struct smb_keys {
 };
 
 struct kdf_input {
-    uint16_t dialect;          /* enum smb_dialect: 0x0300, 0x0302 or 0x0311 */
-    uint16_t cipher;           /* enum smb_cipher; decides the size of seal and open */
-    struct slice session_key;  /* Session.SessionKey: 16 bytes */
-    struct slice full_key;     /* Session.FullSessionKey for 256-bit ciphers; empty: session_key */
-    struct preauth preauth;    /* 3.1.1: the hash of the session (or of the binding channel) */
+    uint16_t dialect;         /* enum smb_dialect: 0x0300, 0x0302 or 0x0311 */
+    uint16_t cipher;          /* enum smb_cipher; decides the size of seal and open */
+    struct slice session_key; /* Session.SessionKey: 16 bytes */
+    struct slice full_key;    /* Session.FullSessionKey for 256-bit ciphers; empty: session_key */
+    struct preauth preauth;   /* 3.1.1: the hash of the session (or of the binding channel) */
 };
 
 /* The first 16 bytes of the GSS session key, right-padded with zeros (3.3.5.5.3). */

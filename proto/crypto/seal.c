@@ -12,8 +12,8 @@ struct seal_key {
     struct mem *mem;
     enum smb_cipher cipher;
     EVP_CIPHER_CTX *ctx;
-    int encrypting;      /* the direction the context is set up for: 1, 0, or -1 for none yet */
-    uint8_t *gather;     /* CCM: where a message in pieces becomes one */
+    int encrypting;  /* the direction the context is set up for: 1, 0, or -1 for none yet */
+    uint8_t *gather; /* CCM: where a message in pieces becomes one */
     size_t gather_size;
     uint8_t key[32];
 };
@@ -26,16 +26,11 @@ static bool is_ccm(enum smb_cipher cipher)
 static const char *cipher_name(enum smb_cipher cipher)
 {
     switch (cipher) {
-    case SMB_CIPHER_AES128_CCM:
-        return "AES-128-CCM";
-    case SMB_CIPHER_AES128_GCM:
-        return "AES-128-GCM";
-    case SMB_CIPHER_AES256_CCM:
-        return "AES-256-CCM";
-    case SMB_CIPHER_AES256_GCM:
-        return "AES-256-GCM";
-    case SMB_CIPHER_NONE:
-        break;
+    case SMB_CIPHER_AES128_CCM: return "AES-128-CCM";
+    case SMB_CIPHER_AES128_GCM: return "AES-128-GCM";
+    case SMB_CIPHER_AES256_CCM: return "AES-256-CCM";
+    case SMB_CIPHER_AES256_GCM: return "AES-256-GCM";
+    case SMB_CIPHER_NONE: break;
     }
     return NULL;
 }
@@ -147,8 +142,8 @@ static bool crypt_ccm_one(struct seal_key *k, const struct sealed *s, struct sli
 {
     int done = 0;
     return text.len <= INT32_MAX && begin(k, s->nonce, tag) &&
-           EVP_CipherUpdate(k->ctx, NULL, &done, NULL, (int)text.len) == 1 &&
-           add_aad(k, s->aad) && update(k, text);
+           EVP_CipherUpdate(k->ctx, NULL, &done, NULL, (int)text.len) == 1 && add_aad(k, s->aad) &&
+           update(k, text);
 }
 
 /* Room for `len` bytes in the key's own buffer; it keeps its greatest size. */

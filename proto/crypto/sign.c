@@ -19,8 +19,8 @@ static EVP_CIPHER_CTX *gmac_new(const uint8_t *key)
 {
     EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-128-GCM", NULL);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    bool ok = cipher != NULL && ctx != NULL &&
-              EVP_EncryptInit_ex2(ctx, cipher, key, NULL, NULL) == 1;
+    bool ok =
+        cipher != NULL && ctx != NULL && EVP_EncryptInit_ex2(ctx, cipher, key, NULL, NULL) == 1;
     EVP_CIPHER_free(cipher);
     if (!ok) {
         EVP_CIPHER_CTX_free(ctx);
@@ -38,15 +38,11 @@ struct sign_key *sign_key_new(struct mem *mem, enum smb_signing algorithm, struc
     k->mem = mem;
     k->algorithm = algorithm;
     switch (algorithm) {
-    case SMB_SIGNING_HMAC_SHA256:
-        k->mac = mac_new("HMAC", NULL, "SHA256", key.at, key.len);
-        break;
+    case SMB_SIGNING_HMAC_SHA256: k->mac = mac_new("HMAC", NULL, "SHA256", key.at, key.len); break;
     case SMB_SIGNING_AES_CMAC:
         k->mac = mac_new("CMAC", "AES-128-CBC", NULL, key.at, key.len);
         break;
-    case SMB_SIGNING_AES_GMAC:
-        k->gmac = gmac_new(key.at);
-        break;
+    case SMB_SIGNING_AES_GMAC: k->gmac = gmac_new(key.at); break;
     }
     if (k->mac == NULL && k->gmac == NULL) {
         sign_key_free(k);
@@ -106,8 +102,8 @@ static bool finish(struct sign_key *k, uint8_t signature[16])
     int done = 0;
     if (k->mac == NULL)
         return EVP_EncryptFinal_ex(k->gmac, mac, &done) == 1 &&
-               EVP_CIPHER_CTX_ctrl(k->gmac, EVP_CTRL_AEAD_GET_TAG, SMB_SIGNATURE_SIZE,
-                                   signature) == 1;
+               EVP_CIPHER_CTX_ctrl(k->gmac, EVP_CTRL_AEAD_GET_TAG, SMB_SIGNATURE_SIZE, signature) ==
+                   1;
     if (EVP_MAC_final(k->mac, mac, &size, sizeof(mac)) != 1 || size < SMB_SIGNATURE_SIZE)
         return false;
     memcpy(signature, mac, SMB_SIGNATURE_SIZE); /* the first half of a SHA-256 */

@@ -31,8 +31,7 @@ void smb_error_encode(struct writer *w)
     write_u8(w, 0); /* clients count StructureSize and want a ninth byte */
 }
 
-void smb_error_data_encode(struct writer *w, bool dialect_311, uint32_t error_id,
-                           struct slice data)
+void smb_error_data_encode(struct writer *w, bool dialect_311, uint32_t error_id, struct slice data)
 {
     if (data.len == 0) {
         smb_error_encode(w);
@@ -74,14 +73,11 @@ void smb_symlink_error_encode(struct writer *w, bool dialect_311,
 bool smb_status_has_own_body(uint16_t command, ntstatus status)
 {
     switch (status) {
-    case STATUS_OK:
-        return true;
-    case STATUS_MORE_PROCESSING_REQUIRED:
-        return command == SMB2_SESSION_SETUP;
+    case STATUS_OK: return true;
+    case STATUS_MORE_PROCESSING_REQUIRED: return command == SMB2_SESSION_SETUP;
     case STATUS_BUFFER_OVERFLOW:
         return command == SMB2_QUERY_INFO || command == SMB2_READ || command == SMB2_IOCTL;
-    case STATUS_NOTIFY_ENUM_DIR:
-        return command == SMB2_CHANGE_NOTIFY;
+    case STATUS_NOTIFY_ENUM_DIR: return command == SMB2_CHANGE_NOTIFY;
     }
     return false;
 }

@@ -90,10 +90,7 @@ void smb_header_encode(struct writer *w, const struct smb_header *h)
     write_bytes(w, slice_of(h->signature, sizeof(h->signature)));
 }
 
-struct smb_walk smb_walk_of(struct slice frame)
-{
-    return (struct smb_walk){.frame = frame};
-}
+struct smb_walk smb_walk_of(struct slice frame) { return (struct smb_walk){.frame = frame}; }
 
 enum smb_walked smb_walk_next(struct smb_walk *walk, struct slice *msg, struct smb_header *h)
 {

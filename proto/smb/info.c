@@ -52,7 +52,4 @@ ntstatus smb_set_info_decode(struct slice msg, struct smb_set_info_req *out)
     return STATUS_OK;
 }
 
-void smb_set_info_encode(struct writer *w)
-{
-    write_u16(w, SET_INFO_RSP);
-}
+void smb_set_info_encode(struct writer *w) { write_u16(w, SET_INFO_RSP); }

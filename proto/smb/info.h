@@ -11,9 +11,9 @@ enum smb_info_type {
 };
 
 enum { /* QUERY_INFO flags of FileFullEaInformation */
-    SL_RESTART_SCAN = 0x00000001,
-    SL_RETURN_SINGLE_ENTRY = 0x00000002,
-    SL_INDEX_SPECIFIED = 0x00000004,
+       SL_RESTART_SCAN = 0x00000001,
+       SL_RETURN_SINGLE_ENTRY = 0x00000002,
+       SL_INDEX_SPECIFIED = 0x00000004,
 };
 
 struct smb_query_info_req {

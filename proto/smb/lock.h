@@ -18,11 +18,11 @@ struct smb_lock_element {
 };
 
 struct smb_lock_req {
-    uint8_t sequence_number;  /* 4 bits: LockSequenceNumber */
-    uint32_t sequence_index;  /* 28 bits: LockSequenceIndex; valid 1..64 */
+    uint8_t sequence_number; /* 4 bits: LockSequenceNumber */
+    uint32_t sequence_index; /* 28 bits: LockSequenceIndex; valid 1..64 */
     struct smb_file_id file_id;
-    uint16_t count;       /* at least 1, at most SMB_LOCKS_MAX */
-    struct slice locks;   /* borrowed; smb_lock_at reads it */
+    uint16_t count;     /* at least 1, at most SMB_LOCKS_MAX */
+    struct slice locks; /* borrowed; smb_lock_at reads it */
 };
 
 /* LockCount 0 and a list that leaves the message: STATUS_INVALID_PARAMETER. */

@@ -5,10 +5,7 @@
 
 enum { NEGOTIATE_REQ = 36, NEGOTIATE_RSP = 65, ID_SIZE = 2 };
 
-size_t smb_id_count(struct smb_id_list list)
-{
-    return list.bytes.len / ID_SIZE;
-}
+size_t smb_id_count(struct smb_id_list list) { return list.bytes.len / ID_SIZE; }
 
 uint16_t smb_id_at(struct smb_id_list list, size_t index)
 {
@@ -123,20 +120,13 @@ static bool decode_context(uint16_t type, struct slice data, struct smb_negotiat
 {
     struct reader r = reader_of(data);
     switch (type) {
-    case SMB2_PREAUTH_INTEGRITY_CAPABILITIES:
-        return decode_preauth(&r, c);
-    case SMB2_ENCRYPTION_CAPABILITIES:
-        return decode_id_context(&r, &c->has_ciphers, &c->ciphers);
-    case SMB2_SIGNING_CAPABILITIES:
-        return decode_id_context(&r, &c->has_signing, &c->signing);
-    case SMB2_COMPRESSION_CAPABILITIES:
-        return decode_compression(&r, c);
-    case SMB2_RDMA_TRANSFORM_CAPABILITIES:
-        return decode_rdma(&r, c);
-    case SMB2_TRANSPORT_CAPABILITIES:
-        return decode_transport(&r, c);
-    case SMB2_NETNAME_NEGOTIATE_CONTEXT_ID:
-        return decode_netname(&r, c);
+    case SMB2_PREAUTH_INTEGRITY_CAPABILITIES: return decode_preauth(&r, c);
+    case SMB2_ENCRYPTION_CAPABILITIES: return decode_id_context(&r, &c->has_ciphers, &c->ciphers);
+    case SMB2_SIGNING_CAPABILITIES: return decode_id_context(&r, &c->has_signing, &c->signing);
+    case SMB2_COMPRESSION_CAPABILITIES: return decode_compression(&r, c);
+    case SMB2_RDMA_TRANSFORM_CAPABILITIES: return decode_rdma(&r, c);
+    case SMB2_TRANSPORT_CAPABILITIES: return decode_transport(&r, c);
+    case SMB2_NETNAME_NEGOTIATE_CONTEXT_ID: return decode_netname(&r, c);
     }
     return true;
 }

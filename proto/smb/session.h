@@ -5,9 +5,9 @@
 enum { SMB2_SESSION_FLAG_BINDING = 0x01 }; /* request */
 
 enum { /* response */
-    SMB2_SESSION_FLAG_IS_GUEST = 0x0001,
-    SMB2_SESSION_FLAG_IS_NULL = 0x0002,
-    SMB2_SESSION_FLAG_ENCRYPT_DATA = 0x0004,
+       SMB2_SESSION_FLAG_IS_GUEST = 0x0001,
+       SMB2_SESSION_FLAG_IS_NULL = 0x0002,
+       SMB2_SESSION_FLAG_ENCRYPT_DATA = 0x0004,
 };
 
 struct smb_session_setup_req {

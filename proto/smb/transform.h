@@ -14,7 +14,7 @@ enum {
 };
 
 struct smb_transform {
-    uint8_t signature[16]; /* the AEAD tag */
+    uint8_t signature[16];                   /* the AEAD tag */
     uint8_t nonce[SMB_TRANSFORM_NONCE_SIZE]; /* 11 bytes used by CCM, 12 by GCM, the rest zero */
     uint32_t original_size;
     uint16_t flags;

@@ -71,9 +71,9 @@ static void test_256_bit_keys(void **state)
     assert_true(key_is(&keys.signing, rows[2].signing));
     assert_true(key_is(&keys.application, rows[2].application));
     assert_true(key_is(&keys.seal, "4EBC8BF4047484C299D04C4F8FF31ED8"
-                              "243CEA3ED8AA9902EA5833B809AC10E7"));
+                                   "243CEA3ED8AA9902EA5833B809AC10E7"));
     assert_true(key_is(&keys.open, "F1A5C66C7C07116904393A1D1C4CB46E"
-                              "ECEB7FD384038C510561FBFDBA9AE683"));
+                                   "ECEB7FD384038C510561FBFDBA9AE683"));
 }
 
 static void test_session_key_is_cut_or_padded(void **state)

@@ -210,8 +210,8 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_published_frames),  cmocka_unit_test(test_forgeries),
-        cmocka_unit_test(test_gcm_published),     cmocka_unit_test(test_many_messages_both_ways),
+        cmocka_unit_test(test_published_frames), cmocka_unit_test(test_forgeries),
+        cmocka_unit_test(test_gcm_published),    cmocka_unit_test(test_many_messages_both_ways),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

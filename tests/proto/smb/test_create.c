@@ -30,8 +30,7 @@ static void test_fields(void **state)
     (void)state;
     uint8_t bytes[256];
     struct smb_create_req req;
-    struct slice msg =
-        hex_decode(CREATE("7800 0400", "80000000 08000000"), bytes, sizeof(bytes));
+    struct slice msg = hex_decode(CREATE("7800 0400", "80000000 08000000"), bytes, sizeof(bytes));
     assert_int_equal(smb_create_decode(msg, &req), STATUS_OK);
     assert_int_equal(req.oplock_level, SMB2_OPLOCK_LEVEL_BATCH);
     assert_int_equal(req.impersonation, SMB2_IMPERSONATION_IMPERSONATION);
@@ -77,8 +76,13 @@ static void test_ranges(void **state)
 }
 
 static const struct smb_file_facts facts = {
-    .creation_time = 1, .last_access_time = 2, .last_write_time = 3, .change_time = 4,
-    .allocation_size = 4096, .end_of_file = 5, .attributes = 0x20,
+    .creation_time = 1,
+    .last_access_time = 2,
+    .last_write_time = 3,
+    .change_time = 4,
+    .allocation_size = 4096,
+    .end_of_file = 5,
+    .attributes = 0x20,
 };
 
 #define FACTS                                                                                      \
@@ -92,7 +96,8 @@ static void test_create_response(void **state)
         const char *name, *contexts, *body;
     } rows[] = {
         {"plain", "",
-         "5900 08 01 02000000" FACTS "00000000 0900000000000000 0A00000000000000 00000000 00000000"},
+         "5900 08 01 02000000" FACTS
+         "00000000 0900000000000000 0A00000000000000 00000000 00000000"},
         {"with contexts", "C0FFEE",
          "5900 08 01 02000000" FACTS
          "00000000 0900000000000000 0A00000000000000 98000000 03000000 C0FFEE"},
@@ -100,14 +105,15 @@ static void test_create_response(void **state)
     for (size_t i = 0; i < array_len(rows); i++) {
         uint8_t bytes[256], want[256], contexts[8];
         struct smb_header h = {.command = SMB2_CREATE};
-        struct smb_create_rsp got, rsp = {
-            .oplock_level = SMB2_OPLOCK_LEVEL_EXCLUSIVE,
-            .flags = 1,
-            .action = 2,
-            .facts = facts,
-            .file_id = {9, 10},
-            .contexts = hex_decode(rows[i].contexts, contexts, sizeof(contexts)),
-        };
+        struct smb_create_rsp got,
+            rsp = {
+                .oplock_level = SMB2_OPLOCK_LEVEL_EXCLUSIVE,
+                .flags = 1,
+                .action = 2,
+                .facts = facts,
+                .file_id = {9, 10},
+                .contexts = hex_decode(rows[i].contexts, contexts, sizeof(contexts)),
+            };
         struct writer w = writer_of(bytes, sizeof(bytes));
         write_zeros(&w, 52); /* an encrypted frame's first message */
         smb_header_encode(&w, &h);
@@ -139,12 +145,18 @@ static void test_create_round_trip(void **state)
     for (size_t i = 0; i < array_len(rows); i++) {
         uint8_t bytes[256], file[16], contexts[16];
         struct smb_header h = {.command = SMB2_CREATE};
-        struct smb_create_req got, req = {
-            .oplock_level = SMB2_OPLOCK_LEVEL_LEASE, .impersonation = 2, .desired_access = 1,
-            .file_attributes = 2, .share_access = 3, .disposition = 4, .options = 5,
-            .name = hex_decode(rows[i].file, file, sizeof(file)),
-            .contexts = hex_decode(rows[i].contexts, contexts, sizeof(contexts)),
-        };
+        struct smb_create_req got,
+            req = {
+                .oplock_level = SMB2_OPLOCK_LEVEL_LEASE,
+                .impersonation = 2,
+                .desired_access = 1,
+                .file_attributes = 2,
+                .share_access = 3,
+                .disposition = 4,
+                .options = 5,
+                .name = hex_decode(rows[i].file, file, sizeof(file)),
+                .contexts = hex_decode(rows[i].contexts, contexts, sizeof(contexts)),
+            };
         struct writer w = writer_of(bytes, sizeof(bytes));
         write_zeros(&w, 4);
         smb_header_encode(&w, &h);

@@ -35,7 +35,7 @@ static void test_read(void **state)
     uint8_t bytes[256];
     struct smb_read_req req;
     struct slice msg = hex_decode(SMB_HEAD("08") "3100 50 01 00008000 0010000000000000" FILE_ID
-                                  "01000000 00000000 02000000 0000 0000 00",
+                                                 "01000000 00000000 02000000 0000 0000 00",
                                   bytes, sizeof(bytes));
     assert_int_equal(smb_read_decode(msg, &req), STATUS_OK);
     assert_int_equal(req.flags, SMB2_READFLAG_READ_UNBUFFERED);
@@ -60,14 +60,17 @@ static void test_read_rows(void **state)
          SMB_HEAD("08") "3100 50 00 00000100 0000000000000000" FILE_ID
                         "00000000 00000000 00000000 FFFF FFFF",
          STATUS_OK, 0},
-        {"RDMA", SMB_HEAD("08") "3100 50 00 00000100 0000000000000000" FILE_ID
-                                "00000000 01000000 00000000 7000 0400 AABBCCDD",
+        {"RDMA",
+         SMB_HEAD("08") "3100 50 00 00000100 0000000000000000" FILE_ID
+                        "00000000 01000000 00000000 7000 0400 AABBCCDD",
          STATUS_OK, 4},
-        {"RDMA past the end", SMB_HEAD("08") "3100 50 00 00000100 0000000000000000" FILE_ID
-                                             "00000000 01000000 00000000 7000 0500 AABBCCDD",
+        {"RDMA past the end",
+         SMB_HEAD("08") "3100 50 00 00000100 0000000000000000" FILE_ID
+                        "00000000 01000000 00000000 7000 0500 AABBCCDD",
          STATUS_INVALID_PARAMETER, 0},
-        {"another structure", SMB_HEAD("08") "3000 50 00 00000100 0000000000000000" FILE_ID
-                                             "00000000 00000000 00000000 0000 0000",
+        {"another structure",
+         SMB_HEAD("08") "3000 50 00 00000100 0000000000000000" FILE_ID
+                        "00000000 00000000 00000000 0000 0000",
          STATUS_INVALID_PARAMETER, 0},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
@@ -138,27 +141,33 @@ static void test_write_rows(void **state)
         ntstatus status;
         size_t data, info;
     } rows[] = {
-        {"nothing", SMB_HEAD("09") "3100 7000 00000000 0000000000000000" FILE_ID
-                                   "00000000 00000000 0000 0000 01000000",
+        {"nothing",
+         SMB_HEAD("09") "3100 7000 00000000 0000000000000000" FILE_ID
+                        "00000000 00000000 0000 0000 01000000",
          STATUS_OK, 0, 0},
-        {"behind a gap", SMB_HEAD("09") "3100 7200 02000000 0000000000000000" FILE_ID
-                                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
+        {"behind a gap",
+         SMB_HEAD("09") "3100 7200 02000000 0000000000000000" FILE_ID
+                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
          STATUS_OK, 2, 0},
-        {"one too many", SMB_HEAD("09") "3100 7000 05000000 0000000000000000" FILE_ID
-                                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
+        {"one too many",
+         SMB_HEAD("09") "3100 7000 05000000 0000000000000000" FILE_ID
+                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
          STATUS_INVALID_PARAMETER, 0, 0},
-        {"length wraps", SMB_HEAD("09") "3100 7000 FFFFFFFF 0000000000000000" FILE_ID
-                                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
+        {"length wraps",
+         SMB_HEAD("09") "3100 7000 FFFFFFFF 0000000000000000" FILE_ID
+                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
          STATUS_INVALID_PARAMETER, 0, 0},
-        {"over the fixed part", SMB_HEAD("09") "3100 6F00 04000000 0000000000000000" FILE_ID
-                                               "00000000 00000000 0000 0000 00000000 AABBCCDD",
+        {"over the fixed part",
+         SMB_HEAD("09") "3100 6F00 04000000 0000000000000000" FILE_ID
+                        "00000000 00000000 0000 0000 00000000 AABBCCDD",
          STATUS_INVALID_PARAMETER, 0, 0},
         {"offset beyond 0x100, even for nothing",
          SMB_HEAD("09") "3100 0101 00000000 0000000000000000" FILE_ID
                         "00000000 00000000 0000 0000 00000000",
          STATUS_INVALID_PARAMETER, 0, 0},
-        {"RDMA", SMB_HEAD("09") "3100 0000 00000100 0000000000000000" FILE_ID
-                                "01000000 00000000 7000 0400 00000000 AABBCCDD",
+        {"RDMA",
+         SMB_HEAD("09") "3100 0000 00000100 0000000000000000" FILE_ID
+                        "01000000 00000000 7000 0400 00000000 AABBCCDD",
          STATUS_OK, 0, 4},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
@@ -194,8 +203,12 @@ static void test_round_trip(void **state)
     (void)state;
     uint8_t bytes[256];
     struct smb_header h = {0};
-    struct smb_read_req read, read_ask = {.length = 1, .offset = 2, .file_id = {3, 4},
-                                          .minimum_count = 5, .remaining = 6, .flags = 1};
+    struct smb_read_req read, read_ask = {.length = 1,
+                                          .offset = 2,
+                                          .file_id = {3, 4},
+                                          .minimum_count = 5,
+                                          .remaining = 6,
+                                          .flags = 1};
     struct writer w = writer_of(bytes, sizeof(bytes));
     smb_header_encode(&w, &h);
     smb_read_req_encode(&w, &read_ask);
@@ -203,7 +216,9 @@ static void test_round_trip(void **state)
     assert_true(read.length == 1 && read.offset == 2 && read.minimum_count == 5);
     assert_true(smb_file_id_equal(read.file_id, read_ask.file_id) && read.remaining == 6);
 
-    struct smb_write_req write, write_ask = {.offset = 7, .file_id = {8, 9}, .remaining = 1,
+    struct smb_write_req write, write_ask = {.offset = 7,
+                                             .file_id = {8, 9},
+                                             .remaining = 1,
                                              .flags = SMB2_WRITEFLAG_WRITE_THROUGH,
                                              .data = slice_str("bytes")};
     w = writer_of(bytes, sizeof(bytes));
@@ -231,9 +246,9 @@ static void test_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),            cmocka_unit_test(test_read_rows),
-        cmocka_unit_test(test_read_response),   cmocka_unit_test(test_published_write),
-        cmocka_unit_test(test_write_rows),      cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_read),          cmocka_unit_test(test_read_rows),
+        cmocka_unit_test(test_read_response), cmocka_unit_test(test_published_write),
+        cmocka_unit_test(test_write_rows),    cmocka_unit_test(test_flush),
         cmocka_unit_test(test_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

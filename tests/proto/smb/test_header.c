@@ -47,7 +47,7 @@ static void test_refusals(void **state)
         size_t at;
         uint8_t byte;
     } rows[] = {
-        {"SMB1", 0, 0xFF},           {"encrypted", 0, 0xFD},     {"not SMB", 3, 'C'},
+        {"SMB1", 0, 0xFF},          {"encrypted", 0, 0xFD},    {"not SMB", 3, 'C'},
         {"small structure", 4, 63}, {"great structure", 5, 1},
     };
     uint8_t bytes[64];
@@ -76,11 +76,19 @@ static void test_round_trip(void **state)
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         struct smb_header got, h = {
-            .command = SMB2_CANCEL, .credit_charge = 3, .credits = 4, .flags = rows[i].flags,
-            .next_command = 88, .status = STATUS_PENDING, .channel_sequence = 7, .tree_id = 8,
-            .message_id = UINT64_C(0x1122334455667788), .async_id = 9, .session_id = 10,
-            .signature = {1, 2, 3},
-        };
+                                   .command = SMB2_CANCEL,
+                                   .credit_charge = 3,
+                                   .credits = 4,
+                                   .flags = rows[i].flags,
+                                   .next_command = 88,
+                                   .status = STATUS_PENDING,
+                                   .channel_sequence = 7,
+                                   .tree_id = 8,
+                                   .message_id = UINT64_C(0x1122334455667788),
+                                   .async_id = 9,
+                                   .session_id = 10,
+                                   .signature = {1, 2, 3},
+                               };
         bool response = (rows[i].flags & SMB2_FLAGS_SERVER_TO_REDIR) != 0;
         bool async = (rows[i].flags & SMB2_FLAGS_ASYNC_COMMAND) != 0;
         uint8_t bytes[SMB_HEADER_SIZE];
@@ -249,10 +257,10 @@ static void test_file_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_frame_kinds),
-        cmocka_unit_test(test_walk),          cmocka_unit_test(test_compound_link),
-        cmocka_unit_test(test_empty_bodies),  cmocka_unit_test(test_buffers),
+        cmocka_unit_test(test_decode),       cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_frame_kinds),
+        cmocka_unit_test(test_walk),         cmocka_unit_test(test_compound_link),
+        cmocka_unit_test(test_empty_bodies), cmocka_unit_test(test_buffers),
         cmocka_unit_test(test_file_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

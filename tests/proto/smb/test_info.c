@@ -69,9 +69,9 @@ static void test_set_info(void **state)
     (void)state;
     uint8_t bytes[256], again[256];
     struct smb_set_info_req req;
-    struct slice msg = hex_decode(
-        SMB_HEAD("11") "2100 03 00 04000000 6000 0000 04000000" FILE_ID "AABBCCDD", bytes,
-        sizeof(bytes));
+    struct slice msg =
+        hex_decode(SMB_HEAD("11") "2100 03 00 04000000 6000 0000 04000000" FILE_ID "AABBCCDD",
+                   bytes, sizeof(bytes));
     assert_int_equal(smb_set_info_decode(msg, &req), STATUS_OK);
     assert_int_equal(req.info_type, SMB2_0_INFO_SECURITY);
     assert_int_equal(req.additional, 4);
@@ -97,9 +97,9 @@ static void test_query_directory(void **state)
     (void)state;
     uint8_t bytes[256], again[256];
     struct smb_query_directory_req req;
-    struct slice msg = hex_decode(
-        SMB_HEAD("0E") "2100 25 13 01000000" FILE_ID "6000 0200 00000100 2A00", bytes,
-        sizeof(bytes));
+    struct slice msg =
+        hex_decode(SMB_HEAD("0E") "2100 25 13 01000000" FILE_ID "6000 0200 00000100 2A00", bytes,
+                   sizeof(bytes));
     assert_int_equal(smb_query_directory_decode(msg, &req), STATUS_OK);
     assert_int_equal(req.info_class, 0x25);
     assert_int_equal(req.flags, SMB2_REOPEN | SMB2_RESTART_SCANS | SMB2_RETURN_SINGLE_ENTRY);
@@ -119,9 +119,8 @@ static void test_change_notify(void **state)
     (void)state;
     uint8_t bytes[256];
     struct smb_change_notify_req req;
-    struct slice msg =
-        hex_decode(SMB_HEAD("0F") "2000 0100 00100000" FILE_ID "17000000 00000000", bytes,
-                   sizeof(bytes));
+    struct slice msg = hex_decode(SMB_HEAD("0F") "2000 0100 00100000" FILE_ID "17000000 00000000",
+                                  bytes, sizeof(bytes));
     assert_int_equal(smb_change_notify_decode(msg, &req), STATUS_OK);
     assert_int_equal(req.flags, SMB2_WATCH_TREE);
     assert_int_equal(req.output_length, 4096);
@@ -152,8 +151,8 @@ static void test_refusals(void **state)
         {"query: input in the header", decode_query,
          SMB_HEAD("10") "2900 01 05 00000100 0800 0000 04000000 00000000 00000000" FILE_ID,
          STATUS_INVALID_PARAMETER},
-        {"set: nothing", decode_set, SMB_HEAD("11") "2100 01 04 00000000 0000 0000 00000000" FILE_ID,
-         STATUS_OK},
+        {"set: nothing", decode_set,
+         SMB_HEAD("11") "2100 01 04 00000000 0000 0000 00000000" FILE_ID, STATUS_OK},
         {"set: past the end", decode_set,
          SMB_HEAD("11") "2100 01 04 08000000 6000 0000 00000000" FILE_ID "00",
          STATUS_INVALID_PARAMETER},
@@ -169,8 +168,7 @@ static void test_refusals(void **state)
          SMB_HEAD("0E") "2100 25 00 00000000" FILE_ID "6000 0400 00000100 2A00",
          STATUS_INVALID_PARAMETER},
         {"notify: another structure", decode_notify,
-         SMB_HEAD("0F") "2100 0100 00100000" FILE_ID "17000000 00000000",
-         STATUS_INVALID_PARAMETER},
+         SMB_HEAD("0F") "2100 0100 00100000" FILE_ID "17000000 00000000", STATUS_INVALID_PARAMETER},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         uint8_t bytes[256];

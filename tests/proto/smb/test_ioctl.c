@@ -122,17 +122,19 @@ static void test_validate_negotiate(void **state)
         .capabilities = 1, .server_guid = {2}, .security_mode = 3, .dialect = SMB_DIALECT_302};
     struct writer w = writer_of(out, sizeof(out));
     smb_validate_encode(&w, &rsp);
-    assert_true(slice_equal(written(&w),
-                            hex_decode("01000000 02000000000000000000000000000000 0300 0203", want,
-                                       sizeof(want))));
+    assert_true(
+        slice_equal(written(&w), hex_decode("01000000 02000000000000000000000000000000 0300 0203",
+                                            want, sizeof(want))));
 }
 
 static void test_interfaces(void **state)
 {
     (void)state;
-    static const struct smb_interface v4 = {
-        .index = 2, .capability = SMB_INTERFACE_RSS_CAPABLE, .link_speed = 10, .is_v6 = false,
-        .address = {127, 0, 0, 11}};
+    static const struct smb_interface v4 = {.index = 2,
+                                            .capability = SMB_INTERFACE_RSS_CAPABLE,
+                                            .link_speed = 10,
+                                            .is_v6 = false,
+                                            .address = {127, 0, 0, 11}};
     static const struct smb_interface v6 = {.index = 3, .is_v6 = true, .address = {0xFE, 0x80}};
     uint8_t bytes[2 * SMB_INTERFACE_SIZE], want[64];
     struct writer w = writer_of(bytes, sizeof(bytes));
@@ -154,10 +156,8 @@ static void test_interfaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_response),
-        cmocka_unit_test(test_validate_negotiate),
+        cmocka_unit_test(test_fields),     cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_response),   cmocka_unit_test(test_validate_negotiate),
         cmocka_unit_test(test_interfaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

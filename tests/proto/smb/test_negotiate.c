@@ -131,8 +131,10 @@ static void test_contexts(void **state)
         {"preauth alone", ASK("68000000", "0100") PREAUTH, STATUS_OK},
         {"all we know", ASK("68000000", "0300") PREAUTH CIPHERS PAD4 SIGNING, STATUS_OK},
         {"in another order", ASK("68000000", "0200") CIPHERS PAD4 PREAUTH, STATUS_OK},
-        {"unknown and reserved", ASK("68000000", "0300") "0001 0000 00000000 77770100 00000000 00"
-         "00000000000000" PREAUTH, STATUS_OK},
+        {"unknown and reserved",
+         ASK("68000000", "0300") "0001 0000 00000000 77770100 00000000 00"
+                                 "00000000000000" PREAUTH,
+         STATUS_OK},
         {"none", ASK("68000000", "0000"), STATUS_INVALID_PARAMETER},
         {"no preauth", ASK("68000000", "0100") CIPHERS, STATUS_INVALID_PARAMETER},
         {"two preauths", ASK("68000000", "0200") PREAUTH PREAUTH, STATUS_INVALID_PARAMETER},
@@ -144,8 +146,9 @@ static void test_contexts(void **state)
          STATUS_INVALID_PARAMETER},
         {"salt past its context", ASK("68000000", "0100") "0100 0800 00000000 0100 0300 0100 AAAA",
          STATUS_INVALID_PARAMETER},
-        {"ciphers past their context", ASK("68000000", "0200") PREAUTH
-         "0200 0400 00000000 0200 0200 0100", STATUS_INVALID_PARAMETER},
+        {"ciphers past their context",
+         ASK("68000000", "0200") PREAUTH "0200 0400 00000000 0200 0200 0100",
+         STATUS_INVALID_PARAMETER},
         {"no cipher", ASK("68000000", "0200") PREAUTH "0200 0200 00000000 0000",
          STATUS_INVALID_PARAMETER},
         {"count past the end", ASK("68000000", "0200") PREAUTH, STATUS_INVALID_PARAMETER},
@@ -153,13 +156,17 @@ static void test_contexts(void **state)
         {"not aligned", ASK("66000000", "0100") PREAUTH, STATUS_INVALID_PARAMETER},
         {"in the fixed part", ASK("60000000", "0100") PREAUTH, STATUS_INVALID_PARAMETER},
         {"far away", ASK("F8FFFFFF", "0100") PREAUTH, STATUS_INVALID_PARAMETER},
-        {"compression without algorithm counts as absent", ASK("68000000", "0200") PREAUTH
-         "0300 0800 00000000 0000 0000 00000000", STATUS_OK},
-        {"two compressions", ASK("68000000", "0300") PREAUTH "0300 0A00 00000000 0100 0000 01000000"
-         "0100 000000000000 0300 0A00 00000000 0100 0000 01000000 0100", STATUS_INVALID_PARAMETER},
-        {"two RDMA transforms", ASK("68000000", "0300") PREAUTH
-         "0700 0A00 00000000 0100 0000 00000000 0100 000000000000"
-         "0700 0A00 00000000 0100 0000 00000000 0100", STATUS_INVALID_PARAMETER},
+        {"compression without algorithm counts as absent",
+         ASK("68000000", "0200") PREAUTH "0300 0800 00000000 0000 0000 00000000", STATUS_OK},
+        {"two compressions",
+         ASK("68000000", "0300") PREAUTH
+         "0300 0A00 00000000 0100 0000 01000000"
+         "0100 000000000000 0300 0A00 00000000 0100 0000 01000000 0100",
+         STATUS_INVALID_PARAMETER},
+        {"two RDMA transforms",
+         ASK("68000000", "0300") PREAUTH "0700 0A00 00000000 0100 0000 00000000 0100 000000000000"
+                                         "0700 0A00 00000000 0100 0000 00000000 0100",
+         STATUS_INVALID_PARAMETER},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         uint8_t bytes[512];
@@ -279,9 +286,15 @@ static void test_round_trip(void **state)
     assert_true(slice_equal(req.contexts.signing.bytes, offer.signing.bytes));
 
     struct smb_negotiate_rsp rsp = {
-        .dialect = SMB_DIALECT_311, .salt = slice_str("odd"), .has_cipher = true,
-        .cipher = SMB_CIPHER_NONE, .has_signing = true, .signing = SMB_SIGNING_AES_CMAC,
-        .security = slice_str("GSS"), .max_read = 8u << 20, .max_write = 4096,
+        .dialect = SMB_DIALECT_311,
+        .salt = slice_str("odd"),
+        .has_cipher = true,
+        .cipher = SMB_CIPHER_NONE,
+        .has_signing = true,
+        .signing = SMB_SIGNING_AES_CMAC,
+        .security = slice_str("GSS"),
+        .max_read = 8u << 20,
+        .max_write = 4096,
     };
     struct smb_negotiate_answer got;
     w = writer_of(bytes, sizeof(bytes));
@@ -316,9 +329,8 @@ static void test_smb1(void **state)
     } rows[] = {
         {"both", SMB1_HEAD "00 1600 02534D4220322E30303200 02534D4220322E3F3F3F00", STATUS_OK, true,
          true},
-        {"2.002 among older",
-         SMB1_HEAD "00 1700 024E54204C4D20302E313200 02534D4220322E30303200", STATUS_OK, true,
-         false},
+        {"2.002 among older", SMB1_HEAD "00 1700 024E54204C4D20302E313200 02534D4220322E30303200",
+         STATUS_OK, true, false},
         {"only SMB1", SMB1_HEAD "00 0C00 024E54204C4D20302E313200", STATUS_OK, false, false},
         {"no dialect", SMB1_HEAD "00 0000", STATUS_OK, false, false},
         {"no terminator", SMB1_HEAD "00 0A00 02534D4220322E303032", STATUS_INVALID_PARAMETER, false,

@@ -118,14 +118,13 @@ static void test_tree_connect(void **state)
         {"flags mean nothing before 3.1.1", SMB_HEAD("03") "0900 0500 4800 0A00" PATH, false,
          STATUS_OK, 0, 10},
         {"reconnect", SMB_HEAD("03") "0900 0100 4800 0A00" PATH, true, STATUS_OK, 1, 10},
-        {"extension",
-         SMB_HEAD("03") "0900 0400 5800 0A00 6000 0000 0000 00000000000000000000" PATH, true,
-         STATUS_OK, 4, 10},
+        {"extension", SMB_HEAD("03") "0900 0400 5800 0A00 6000 0000 0000 00000000000000000000" PATH,
+         true, STATUS_OK, 4, 10},
         {"path over the extension",
          SMB_HEAD("03") "0900 0400 4800 0A00 6000 0000 0000 00000000000000000000" PATH, true,
          STATUS_INVALID_PARAMETER, 0, 0},
-        {"extension cut", SMB_HEAD("03") "0900 0400 4800 0A00" PATH, true,
-         STATUS_INVALID_PARAMETER, 0, 0},
+        {"extension cut", SMB_HEAD("03") "0900 0400 4800 0A00" PATH, true, STATUS_INVALID_PARAMETER,
+         0, 0},
         {"no path", SMB_HEAD("03") "0900 0000 4800 0000", true, STATUS_OK, 0, 0},
         {"odd path", SMB_HEAD("03") "0900 0000 4800 0900" PATH, true, STATUS_INVALID_PARAMETER, 0,
          0},
@@ -185,12 +184,13 @@ static void test_tree_round_trip(void **state)
     assert_int_equal(smb_tree_connect_decode(written(&w), true, &req), STATUS_OK);
     assert_true(slice_equal(req.path, ask.path));
 
-    struct smb_tree_connect_rsp got, rsp = {
-        .share_type = SMB2_SHARE_TYPE_DISK,
-        .share_flags = SMB2_SHAREFLAG_NO_CACHING,
-        .capabilities = SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY | SMB2_SHARE_CAP_CLUSTER,
-        .maximal_access = 0x001F01FF,
-    };
+    struct smb_tree_connect_rsp got,
+        rsp = {
+            .share_type = SMB2_SHARE_TYPE_DISK,
+            .share_flags = SMB2_SHAREFLAG_NO_CACHING,
+            .capabilities = SMB2_SHARE_CAP_CONTINUOUS_AVAILABILITY | SMB2_SHARE_CAP_CLUSTER,
+            .maximal_access = 0x001F01FF,
+        };
     uint8_t want[32];
     w = writer_of(bytes, sizeof(bytes));
     smb_header_encode(&w, &h);

@@ -50,7 +50,7 @@ static void test_refusals(void **state)
         size_t at;
         uint8_t byte;
     } rows[] = {
-        {"not a transform", 0, 0xFE},  {"more than there is", 36, 0x88},
+        {"not a transform", 0, 0xFE},     {"more than there is", 36, 0x88},
         {"less than there is", 36, 0x86}, {"no flag", 42, 0},
         {"another flag", 42, 3},
     };
