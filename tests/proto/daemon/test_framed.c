@@ -71,6 +71,19 @@ static bool carry(struct end *from, struct end *to, struct prng *p)
     return any;
 }
 
+/* Until both have said all they have to say. */
+static void talk(struct end *client, struct end *server)
+{
+    struct prng p;
+    prng_init(&p, 1);
+    framed_feed(client->framed, (struct slice){0});
+    bool any = true;
+    while (any) {
+        any = carry(client, server, &p);
+        any = carry(server, client, &p) || any;
+    }
+}
+
 static void test_frames_both_ways(void **state)
 {
     (void)state;
@@ -78,10 +91,8 @@ static void test_frames_both_ways(void **state)
     struct tls_context *a = context_of(&one), *b = context_of(&two);
     struct end server = {.framed = framed_new(a, true)}, client = {.framed = framed_new(b, false)};
     struct prng p;
-    prng_init(&p, 1);
-    framed_feed(client.framed, (struct slice){0});
-    while (carry(&client, &server, &p) | carry(&server, &client, &p))
-        ;
+    prng_init(&p, 2);
+    talk(&client, &server);
     assert_int_equal(server.received, FRAMES);
     assert_int_equal(client.received, FRAMES);
     assert_int_equal(framed_peer(server.framed)->node_id, 2);
@@ -104,10 +115,8 @@ static void test_not_a_frame(void **state)
     struct end server = {.framed = framed_new(a, true)}, client = {.framed = framed_new(a, false)};
     client.sent = server.sent = FRAMES; /* silent */
     struct prng p;
-    prng_init(&p, 1);
-    framed_feed(client.framed, (struct slice){0});
-    while (carry(&client, &server, &p) | carry(&server, &client, &p))
-        ;
+    prng_init(&p, 2);
+    talk(&client, &server);
     assert_true(framed_send(client.framed, slice_str("GET / HTTP/1.1\r\nHost: flotilla\r\n")));
     carry(&client, &server, &p);
     assert_int_equal(server.last, FRAMED_FAILED);
@@ -119,7 +128,7 @@ static void test_not_a_frame(void **state)
 
 /* --- links: two ends on one loop --------------------------------------------------------------- */
 
-struct talk {
+struct meeting {
     uv_loop_t loop;
     uv_tcp_t listener;
     struct tls_context *server_tls;
@@ -131,7 +140,7 @@ struct talk {
 
 static void on_up(struct link *l, const struct tls_peer *peer)
 {
-    struct talk *t = link_owner(l);
+    struct meeting *t = link_owner(l);
     static uint8_t mem[300000];
     t->ups++;
     assert_int_equal(peer->node_id, l == t->connected ? 1 : 2);
@@ -143,7 +152,7 @@ static void on_up(struct link *l, const struct tls_peer *peer)
 
 static void on_frame(struct link *l, const struct frame *f)
 {
-    struct talk *t = link_owner(l);
+    struct meeting *t = link_owner(l);
     if (l == t->accepted) {
         link_send_frame(l, f);
         return;
@@ -157,7 +166,7 @@ static void on_frame(struct link *l, const struct frame *f)
 
 static void on_down(struct link *l, bool by_peer, const char *why)
 {
-    struct talk *t = link_owner(l);
+    struct meeting *t = link_owner(l);
     t->downs++;
     t->by_peer = by_peer;
     snprintf(t->why, sizeof(t->why), "%s", why);
@@ -168,17 +177,17 @@ static const struct link_callbacks callbacks = {.up = on_up, .frame = on_frame, 
 
 static void on_connection(uv_stream_t *server, int status)
 {
-    struct talk *t = server->data;
+    struct meeting *t = server->data;
     assert_int_equal(status, 0);
     t->accepted = link_accept(server, t->server_tls, &callbacks, t);
     assert_non_null(t->accepted);
 }
 
-static void begin_talk(struct talk *t, struct tls_context *server, struct tls_context *client)
+static void begin_meeting(struct meeting *t, struct tls_context *server, struct tls_context *client)
 {
     struct sockaddr_storage at;
     char to[64];
-    *t = (struct talk){.server_tls = server};
+    *t = (struct meeting){.server_tls = server};
     uv_loop_init(&t->loop);
     uv_tcp_init(&t->loop, &t->listener);
     t->listener.data = t;
@@ -199,8 +208,8 @@ static void test_links(void **state)
     (void)state;
     struct identity one = make_identity(&node_1, NULL, 30), two = make_identity(&node_2, &one, 30);
     struct tls_context *a = context_of(&one), *b = context_of(&two);
-    struct talk t;
-    begin_talk(&t, a, b);
+    struct meeting t;
+    begin_meeting(&t, a, b);
     uv_run(&t.loop, UV_RUN_DEFAULT); /* ends when every handle is closed: nothing leaks */
     assert_int_equal(t.ups, 2);
     assert_int_equal(t.echoed, FRAMES);
