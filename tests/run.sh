@@ -16,6 +16,13 @@ mkdir -p "$logs"
 
 make_() { make -s -j"$jobs" BUILD="$build" "$@"; }
 
+# run_one NAME COMMAND...: one test, judged by the exit code.
+run_one() {
+    local name=$1
+    shift
+    if timeout 1800 "$@"; then echo "ok - $name"; else echo "not ok - $name"; fi
+}
+
 stage_build() { make_ all; }
 stage_lint() { make_ lint; }
 
@@ -45,12 +52,13 @@ stage_fuzz-replay() {
     make_ -k V=asan fuzzers
     for fuzzer in $(make_ V=asan list-fuzzers); do
         name=${fuzzer##*/fuzz_}
+        rm -f "$logs/fuzz-$name.log"
         if [ -x "$fuzzer" ] && FUZZ_LAST=$logs/fuzz-$name.last timeout 300 "$fuzzer" \
             "tests/fuzz/corpus/$name" >"$logs/fuzz-$name.log" 2>&1; then
             echo "ok - replay of $name"
             rm -f "$logs/fuzz-$name.last"
         else
-            cat "$logs/fuzz-$name.log"
+            cat "$logs/fuzz-$name.log" 2>/dev/null || echo "not built: $fuzzer"
             echo "not ok - replay of $name (the input: $logs/fuzz-$name.last, after 4 bytes of length)"
         fi
     done
@@ -62,11 +70,8 @@ stage_raft-schedules() {
     [ -n "$list" ] || { echo "skip - schedules # none are written"; return; }
     make_ schedules || return 1
     for program in $list; do
-        if timeout 900 "$program" "${SCHEDULES:-500}"; then
-            echo "ok - ${program##*/}"
-        else
-            echo "not ok - ${program##*/}"
-        fi
+        run_one "${program##*/} of ${SCHEDULES:-500} schedules" "$program" --schedules "${SCHEDULES:-500}"
+        run_one "${program##*/} catches planted faults" "$program" --self-test
     done
 }
 
@@ -74,8 +79,8 @@ stage_simulator() {
     compgen -G 'tests/sim/*.c' >/dev/null || { echo "skip - simulator # it is not written"; return; }
     make_ simulator || return 1
     local sim=$build/release/tests/sim/sim
-    if timeout 1800 "$sim" --seeds "${SEEDS:-200}"; then echo "ok - seeds 1 to ${SEEDS:-200}"; else echo "not ok - seeds"; fi
-    if timeout 1800 "$sim" --self-test; then echo "ok - planted bugs are caught"; else echo "not ok - planted bugs"; fi
+    run_one "seeds 1 to ${SEEDS:-200}" "$sim" --seeds "${SEEDS:-200}"
+    run_one 'planted bugs are caught' "$sim" --self-test
 }
 
 stage_e2e() {
@@ -95,7 +100,7 @@ stage_e2e() {
 
 # Adds the result in log $2 of a stage that ended with $3 to the totals, and prints it.
 count() {
-    local p=0 f=0 s=0 counts
+    local p=0 f=0 s=0 counts line
     counts=$(grep -aE '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$2" | tail -1)
     if [ -n "$counts" ]; then
         read -r p f s <<<"$(echo "$counts" | tr -dc '0-9 ')"
@@ -115,13 +120,12 @@ for stage in $STAGES; do
     "stage_$stage" >"$logs/$stage.log" 2>&1
     rc=$?
     before=$total_failed
-    line=$(mktemp)
-    count "$stage" "$logs/$stage.log" "$rc" $((SECONDS - began)) >"$line"
+    count "$stage" "$logs/$stage.log" "$rc" $((SECONDS - began)) >"$logs/result"
     if [ "$total_failed" -gt "$before" ]; then
         echo "=== $stage"
         grep -av '^ok - ' "$logs/$stage.log" | tail -n 200
     fi
-    cat "$line" && rm -f "$line"
+    cat "$logs/result"
 done
 
 for skip in ${skips[@]+"${skips[@]}"}; do echo "skipped: $skip"; done
