@@ -6,7 +6,10 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-static struct registration *from_all(struct list *l) { return container_of(l, struct registration, all); }
+static struct registration *from_all(struct list *l)
+{
+    return container_of(l, struct registration, all);
+}
 
 void registry_init(struct registry *r, struct mem *mem, uint64_t seed)
 {
@@ -18,7 +21,8 @@ void registry_init(struct registry *r, struct mem *mem, uint64_t seed)
 
 void registry_fini(struct registry *r)
 {
-    list_each(l, &r->registrations) registry_remove(r, from_all(l));
+    list_each (l, &r->registrations)
+        registry_remove(r, from_all(l));
     map_fini(&r->by_key);
 }
 
@@ -84,8 +88,7 @@ static void queue_change(struct registry *r, struct registration *x, const char 
 static void tell_change(struct registry *r, const struct swn_address *address, const char *name,
                         enum swn_state state)
 {
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         struct registration *x = from_all(l);
         if (swn_address_equal(&x->address, address))
             queue_change(r, x, name, state);
@@ -130,7 +133,8 @@ static uint32_t keep_name(struct slice name, uint8_t out[REGISTRY_NAME_MAX])
 static uint32_t count_group(const struct registry *r, uint64_t group)
 {
     uint32_t count = 0;
-    list_each(l, &r->registrations) count += from_all(l)->group == group;
+    list_each (l, &r->registrations)
+        count += from_all(l)->group == group;
     return count;
 }
 
@@ -180,8 +184,7 @@ void registry_remove(struct registry *r, struct registration *x)
 
 void registry_drop_group(struct registry *r, uint64_t group)
 {
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         if (from_all(l)->group == group)
             registry_remove(r, from_all(l));
     }
@@ -199,8 +202,7 @@ void registry_wait(struct registry *r, struct registration *x, uint64_t token, u
 
 void registry_forget_waiter(struct registry *r, uint64_t token)
 {
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         struct registration *x = from_all(l);
         if (x->waiter != token)
             continue;
@@ -215,8 +217,7 @@ uint32_t registry_move(struct registry *r, const struct swn_address *from,
 {
     (void)now_ns;
     uint32_t count = 0;
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         struct registration *x = from_all(l);
         if (!swn_address_equal(&x->address, from))
             continue;
@@ -313,8 +314,7 @@ bool registry_next_ready(struct registry *r, uint64_t now_ns, struct writer *mes
         answered(x, now_ns);
         return true;
     }
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         struct registration *x = from_all(l);
         if (deadline_of(x) <= now_ns && expire(r, x, now_ns, out))
             return true;
@@ -327,8 +327,7 @@ uint64_t registry_next_deadline(const struct registry *r)
     if (!list_empty(&r->ready))
         return 0;
     uint64_t next = DEADLINE_NEVER;
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         uint64_t own = deadline_of(from_all(l));
         next = own < next ? own : next;
     }
@@ -338,8 +337,7 @@ uint64_t registry_next_deadline(const struct registry *r)
 void registry_check(const struct registry *r)
 {
     uint32_t count = 0;
-    list_each(l, &r->registrations)
-    {
+    list_each (l, &r->registrations) {
         const struct registration *x = from_all(l);
         must(map_get(&r->by_key, slice_of(x->key, 16)) == x);
         must(x->change_count <= REGISTRATION_CHANGES_MAX);

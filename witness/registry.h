@@ -20,8 +20,8 @@
 #define REGISTRATION_CHANGES_MAX 16u    /* queued states, each of another interface */
 #define REGISTRY_NAME_MAX 256u          /* bytes of one name, UTF-16LE */
 
-#define REGISTRY_UNUSED_NS UINT64_C(30000000000)   /* [MS-SWN] 3.1.5.1 <7> */
-#define REGISTRY_KEEP_ALIVE_S 120u                 /* for clients that ask for none */
+#define REGISTRY_UNUSED_NS UINT64_C(30000000000) /* [MS-SWN] 3.1.5.1 <7> */
+#define REGISTRY_KEEP_ALIVE_S 120u               /* for clients that ask for none */
 /* A client that was told to move registers anew only when the old registration is ended for it. */
 #define REGISTRY_AFTER_MOVE_NS UINT64_C(5000000000)
 
@@ -40,9 +40,10 @@ struct registry_change {
 };
 
 struct registration {
-    struct list all, ready; /* in registry.registrations; in registry.ready while it has an answer */
+    struct list all,
+        ready; /* in registry.registrations; in registry.ready while it has an answer */
     uint8_t key[16];
-    uint64_t group;         /* the client's association group: rundown follows it */
+    uint64_t group; /* the client's association group: rundown follows it */
     uint32_t version;
     bool share_notification, ip_notification;
     struct swn_address address;

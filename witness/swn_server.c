@@ -55,7 +55,10 @@ const struct registry *swn_server_registry(const struct swn_server *s) { return 
 
 /* --- answers ---------------------------------------------------------------------------------------- */
 
-static struct writer reply_begin(struct swn_server *s) { return writer_of(s->reply, sizeof s->reply); }
+static struct writer reply_begin(struct swn_server *s)
+{
+    return writer_of(s->reply, sizeof s->reply);
+}
 
 static struct swn_answer reply_end(uint64_t token, const struct writer *w)
 {
@@ -156,7 +159,8 @@ static uint32_t check_register(const struct swn_server *s, const struct swn_call
     return WERR_OK;
 }
 
-static void on_register(struct swn_server *s, const struct swn_event *e, const struct swn_call *call)
+static void on_register(struct swn_server *s, const struct swn_event *e,
+                        const struct swn_call *call)
 {
     struct registration_request q = {.call = call, .group = e->group, .now_ns = e->now_ns};
     uint32_t status = check_register(s, call, &q.address);

@@ -1,5 +1,6 @@
 #include "proto/daemon/gss.h"
 #include "proto/base/must.h"
+#include "proto/daemon/ntlm_seal.h"
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
@@ -7,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define PDU_MAX 8192u /* longest PDU that is protected here */
-#define NTLM_SIGNATURE_SIZE 16u
 
 static gss_OID_desc spnego_oid = {6, "\x2b\x06\x01\x05\x05\x02"};
 static gss_OID_desc krb5_oid = {9, "\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"};
@@ -31,6 +29,9 @@ struct gss_accept {
     gss_buffer_set_t key;
     gss_buffer_desc pac;
     char *name, *user, *domain;
+    uint32_t ntlm_flags; /* of the AUTHENTICATE_MESSAGE */
+    bool can_seal_ntlm;
+    struct ntlm_seal ntlm_seal;
     struct gss_peer peer;
     char error[512];
 };
@@ -89,7 +90,8 @@ static const struct {
     {"Wrong principal", "the client's ticket is for another service name (SPN)"},
     {"wrong principal", "the client's ticket is for another service name (SPN)"},
     {"Cannot decrypt ticket", "the keytab's key is not the one the domain uses: renew the keytab"},
-    {"Decrypt integrity check", "the keytab's key is not the one the domain uses: renew the keytab"},
+    {"Decrypt integrity check",
+     "the keytab's key is not the one the domain uses: renew the keytab"},
     {"Ticket expired", "the client's ticket has expired"},
     {"replay", "the same authenticator was seen before"},
 };
@@ -119,7 +121,7 @@ static void explain(struct gss_accept *g, const char *doing, OM_uint32 major, OM
             advice = advices[i].advice;
     }
     /* gss-ntlmssp gives no reason beyond failure. */
-    if (g->mech == GSS_MECH_NTLM && *advice == 0 && major != 0)
+    if (g->mech == GSS_MECH_NTLM && *advice == 0 && strcmp(doing, "logon") == 0)
         advice = "unknown user or wrong password";
     const char *mech_name = g->mech == GSS_MECH_NTLM ? "NTLM" : "Kerberos";
     (void)snprintf(g->error, sizeof g->error, "%s: %s failed%s%s (%.300s)", mech_name, doing,
@@ -190,20 +192,33 @@ static bool acquire(struct gss_accept *g)
 
 /* --- the identity ------------------------------------------------------------------------------------- */
 
-/* [MS-NLMP] 3.2.5.1.2: an AUTHENTICATE_MESSAGE without a user and without an NT response. */
-static bool is_anonymous(struct slice in)
+/* What is wanted of an AUTHENTICATE_MESSAGE, [MS-NLMP] 2.2.1.3, wherever it lies in the token. */
+struct authenticate {
+    uint16_t lm_len, nt_len, user_len;
+    uint32_t flags;
+};
+
+static bool find_authenticate(struct slice in, struct authenticate *out)
 {
     const uint8_t *at = find_bytes(in, "NTLMSSP\0\x03\0\0", 12);
     if (at == NULL)
         return false;
     struct reader r = reader_of(slice_of(at, in.len - (size_t)(at - in.at)));
     read_skip(&r, 12);
-    uint16_t lm_len = read_u16(&r);
+    out->lm_len = read_u16(&r);
     read_skip(&r, 6);
-    uint16_t nt_len = read_u16(&r);
+    out->nt_len = read_u16(&r);
     read_skip(&r, 6 + 8);
-    uint16_t user_len = read_u16(&r);
-    return !r.bad && user_len == 0 && nt_len == 0 && lm_len <= 1;
+    out->user_len = read_u16(&r);
+    read_skip(&r, 6 + 8 + 8);
+    out->flags = read_u32(&r);
+    return !r.bad;
+}
+
+/* [MS-NLMP] 3.2.5.1.2: no user and no NT response. */
+static bool is_anonymous(const struct authenticate *a)
+{
+    return a->user_len == 0 && a->nt_len == 0 && a->lm_len <= 1;
 }
 
 static enum gss_accept_status accept_anonymous(struct gss_accept *g, struct slice *out)
@@ -268,15 +283,18 @@ static bool learn_peer(struct gss_accept *g, OM_uint32 flags, OM_uint32 lifetime
         explain(g, "reading the session key", major, minor);
         return false;
     }
+    struct slice key = slice_of(g->key->elements[0].value, g->key->elements[0].length);
     if (g->mech == GSS_MECH_KRB5)
         fetch_pac(g);
+    else
+        g->can_seal_ntlm = ntlm_seal_init(&g->ntlm_seal, key, g->ntlm_flags);
     g->peer = (struct gss_peer){
         .mech = g->mech,
         .anonymous = (flags & GSS_C_ANON_FLAG) != 0,
         .name = g->name,
         .user = g->user,
         .domain = g->domain,
-        .session_key = slice_of(g->key->elements[0].value, g->key->elements[0].length),
+        .session_key = key,
         .pac = slice_of(g->pac.value, g->pac.length),
         .lifetime_s = lifetime == GSS_C_INDEFINITE ? UINT64_MAX : lifetime,
     };
@@ -300,8 +318,12 @@ enum gss_accept_status gss_accept_step(struct gss_accept *g, struct slice in, st
         if (!acquire(g))
             return refuse(g);
     }
-    if (g->mech == GSS_MECH_NTLM && is_anonymous(in))
-        return accept_anonymous(g, out);
+    struct authenticate authenticate;
+    if (g->mech == GSS_MECH_NTLM && find_authenticate(in, &authenticate)) {
+        if (is_anonymous(&authenticate))
+            return accept_anonymous(g, out);
+        g->ntlm_flags = authenticate.flags;
+    }
     (void)gss_release_buffer(&ignored, &g->out);
     (void)gss_release_name(&ignored, &g->source);
     gss_buffer_desc token = {in.len, (void *)(uintptr_t)in.at};
@@ -367,12 +389,12 @@ bool gss_accept_hint(const struct gss_accept_config *config, struct writer *out)
         return false;
     /* NegTokenInit2 { [0] mechTypes, [3] negHints { [0] hintName } } inside its application tag. */
     struct writer w = writer_of(body, sizeof body);
-    write_bytes(&w, der_nest(scratch, sizeof scratch, (const uint8_t[]){0x30, 0xa0}, 2,
-                             written(&list)));
+    write_bytes(
+        &w, der_nest(scratch, sizeof scratch, (const uint8_t[]){0x30, 0xa0}, 2, written(&list)));
     write_bytes(&w, der_nest(scratch, sizeof scratch, (const uint8_t[]){0x1b, 0xa0, 0x30, 0xa3}, 4,
                              slice_str(ignore)));
-    struct slice init = der_nest(scratch, sizeof scratch, (const uint8_t[]){0x30, 0xa0}, 2,
-                                 written(&w));
+    struct slice init =
+        der_nest(scratch, sizeof scratch, (const uint8_t[]){0x30, 0xa0}, 2, written(&w));
     uint8_t whole[160];
     struct writer app = writer_of(whole, sizeof whole);
     der(&app, 0x06, slice_of(spnego_oid.elements, spnego_oid.length));
@@ -382,11 +404,6 @@ bool gss_accept_hint(const struct gss_accept_config *config, struct writer *out)
 }
 
 /* --- DCE/RPC PDUs -------------------------------------------------------------------------------------- */
-
-bool gss_accept_can_sign_headers(const struct gss_accept *g, bool seal)
-{
-    return !seal || g->mech == GSS_MECH_KRB5;
-}
 
 /* The pieces as GSSAPI wants them: the token, what is only signed, the data, what is only signed. */
 static void pdu_iov(const struct gss_pdu *pdu, void *token, size_t token_len,
@@ -402,9 +419,9 @@ static void pdu_iov(const struct gss_pdu *pdu, void *token, size_t token_len,
 }
 
 /* What a signature covers, in one piece. */
-static struct slice signed_bytes(const struct gss_pdu *pdu, uint8_t copy[PDU_MAX])
+static struct slice signed_bytes(const struct gss_pdu *pdu, uint8_t copy[NTLM_MESSAGE_MAX])
 {
-    struct writer w = writer_of(copy, PDU_MAX);
+    struct writer w = writer_of(copy, NTLM_MESSAGE_MAX);
     if (pdu->header_sign)
         write_bytes(&w, pdu->head);
     write_bytes(&w, slice_of(pdu->data, pdu->data_len));
@@ -417,7 +434,7 @@ static struct slice signed_bytes(const struct gss_pdu *pdu, uint8_t copy[PDU_MAX
 size_t gss_accept_token_size(struct gss_accept *g, bool seal)
 {
     if (g->mech == GSS_MECH_NTLM)
-        return NTLM_SIGNATURE_SIZE;
+        return seal && !g->can_seal_ntlm ? 0 : NTLM_SIGNATURE_SIZE;
     OM_uint32 minor, major;
     if (seal) {
         int sealed = 0;
@@ -437,7 +454,7 @@ size_t gss_accept_token_size(struct gss_accept *g, bool seal)
 
 static bool sign(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t *token, size_t token_len)
 {
-    uint8_t copy[PDU_MAX];
+    uint8_t copy[NTLM_MESSAGE_MAX];
     struct slice bytes = signed_bytes(pdu, copy);
     gss_buffer_desc in = {bytes.len, copy}, mic = GSS_C_EMPTY_BUFFER;
     OM_uint32 minor, ignored, major = gss_get_mic(&minor, g->ctx, GSS_C_QOP_DEFAULT, &in, &mic);
@@ -450,24 +467,14 @@ static bool sign(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t *token
     return ok;
 }
 
-/* gss-ntlmssp has no iov calls, but its wrap token is the signature followed by the sealed data. */
 static bool seal_ntlm(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t *token,
                       size_t token_len)
 {
-    must(!pdu->header_sign);
-    gss_buffer_desc in = {pdu->data_len, pdu->data}, wrapped = GSS_C_EMPTY_BUFFER;
-    int sealed = 0;
-    OM_uint32 minor, ignored;
-    OM_uint32 major = gss_wrap(&minor, g->ctx, 1, GSS_C_QOP_DEFAULT, &in, &sealed, &wrapped);
-    bool ok = !GSS_ERROR(major) && sealed && wrapped.length == token_len + pdu->data_len;
-    if (ok) {
-        memcpy(token, wrapped.value, token_len);
-        memcpy(pdu->data, (const uint8_t *)wrapped.value + token_len, pdu->data_len);
-    } else {
-        explain(g, "sealing a PDU", major, minor);
-    }
-    (void)gss_release_buffer(&ignored, &wrapped);
-    return ok;
+    uint8_t copy[NTLM_MESSAGE_MAX];
+    must(token_len == NTLM_SIGNATURE_SIZE);
+    must(g->can_seal_ntlm); /* else the token size was 0 */
+    ntlm_seal_protect(&g->ntlm_seal, signed_bytes(pdu, copy), pdu->data, pdu->data_len, token);
+    return true;
 }
 
 bool gss_accept_protect(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t *token,
@@ -489,30 +496,20 @@ bool gss_accept_protect(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t
 
 static bool unseal_ntlm(struct gss_accept *g, const struct gss_pdu *pdu, struct slice token)
 {
-    if (pdu->header_sign || token.len != NTLM_SIGNATURE_SIZE)
-        return false;
-    uint8_t copy[PDU_MAX];
-    struct writer w = writer_of(copy, sizeof copy);
-    write_bytes(&w, token);
-    write_bytes(&w, slice_of(pdu->data, pdu->data_len));
-    must(!w.full);
-    gss_buffer_desc in = {w.pos, copy}, plain = GSS_C_EMPTY_BUFFER;
-    int sealed = 0;
-    OM_uint32 minor, ignored, major = gss_unwrap(&minor, g->ctx, &in, &plain, &sealed, NULL);
-    bool ok = !GSS_ERROR(major) && plain.length == pdu->data_len;
-    if (ok && plain.length > 0)
-        memcpy(pdu->data, plain.value, plain.length);
-    if (!ok)
-        explain(g, "unsealing a PDU", major, minor);
-    (void)gss_release_buffer(&ignored, &plain);
-    return ok;
+    uint8_t copy[NTLM_MESSAGE_MAX];
+    must(g->can_seal_ntlm);
+    ntlm_seal_open(&g->ntlm_seal, pdu->data, pdu->data_len);
+    if (ntlm_seal_check(&g->ntlm_seal, signed_bytes(pdu, copy), token))
+        return true;
+    (void)snprintf(g->error, sizeof g->error, "NTLM: a sealed PDU does not bear its sender's mark");
+    return false;
 }
 
 bool gss_accept_verify(struct gss_accept *g, const struct gss_pdu *pdu, struct slice token)
 {
     OM_uint32 minor, major;
     if (!pdu->seal) {
-        uint8_t copy[PDU_MAX];
+        uint8_t copy[NTLM_MESSAGE_MAX];
         struct slice bytes = signed_bytes(pdu, copy);
         gss_buffer_desc in = {bytes.len, copy}, mic = {token.len, (void *)(uintptr_t)token.at};
         major = gss_verify_mic(&minor, g->ctx, &in, &mic, NULL);

@@ -22,7 +22,7 @@ struct gss_accept_config {
     const char *hostname;     /* the cluster's or the node's name. Kerberos accepts every key of
                                  the keytab, so that each name of the cluster may be used */
     const char *keytab;       /* path; NULL or a missing file: no Kerberos */
-    const char *ntlm_keyfile; /* path, smbpasswd format, domain-qualified; NULL: no NTLM */
+    const char *ntlm_keyfile; /* path, as proto/daemon/keyfile.h writes it; NULL: no NTLM */
 };
 
 /* Who came in. Valid after DONE until gss_accept_free; slices and strings are the context's. */
@@ -60,7 +60,8 @@ const struct gss_peer *gss_accept_peer(const struct gss_accept *g);
  * service name this keytab does not know, clock skew, unknown user or wrong password. "" before. */
 const char *gss_accept_error(const struct gss_accept *g);
 
-/* --- Per-message protection of DCE/RPC PDUs, [MS-RPCE] 2.2.2.11 and 3.3.1.5.2.2 ------------------- */
+/* --- Per-message protection of DCE/RPC PDUs, [MS-RPCE] 2.2.2.11 and 3.3.1.5.2.2 -------------------
+ * Header signing is possible with every mechanism. A context is used with `seal` always or never. */
 
 /* A PDU in pieces: `data` (stub and padding) is signed, and sealed in place when asked; `head` (the PDU
  * header) and `tail` (sec_trailer) are only signed, and only under header signing. */
@@ -75,9 +76,6 @@ struct gss_pdu {
 
 /* Length of auth_value for such PDUs; the same for every PDU of a context. 0 on failure. */
 size_t gss_accept_token_size(struct gss_accept *g, bool seal);
-/* Whether this context can seal with header signing. NTLM cannot: gss-ntlmssp has no iov calls. May be
- * asked after the first step and is then final. */
-bool gss_accept_can_sign_headers(const struct gss_accept *g, bool seal);
 /* Protects in place; `token` receives exactly gss_accept_token_size() bytes. False: see the error. */
 bool gss_accept_protect(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t *token,
                         size_t token_len);

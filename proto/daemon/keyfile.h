@@ -4,11 +4,10 @@
 #include "proto/base/bytes.h"
 
 struct keyfile_user {
-    const char *name;    /* without domain */
+    const char *name;     /* without domain */
     struct slice nt_hash; /* 16 bytes */
 };
 
-/* Replaces the file at `path` as a whole (temporary name, rename), readable by its owner only. `domain`
- * is the cluster's name. A user whose name or hash cannot stand in the file is left out. 0 or -errno. */
-int keyfile_write(const char *path, const char *domain, const struct keyfile_user *users,
-                  size_t count);
+/* Replaces the file at `path` as a whole (temporary name, rename), readable by its owner only. A
+ * user whose name or hash cannot stand in the file is left out. 0 or -errno. */
+int keyfile_write(const char *path, const struct keyfile_user *users, size_t count);

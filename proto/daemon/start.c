@@ -19,7 +19,7 @@ static enum log_level level_of(const char *text)
 bool daemon_start(struct start *s, int argc, char **argv, const char *name, const char *summary,
                   int *exit_code)
 {
-    char error[SETTINGS_ERROR_MAX > TLS_ERROR_MAX ? SETTINGS_ERROR_MAX : TLS_ERROR_MAX];
+    char error[SETTINGS_ERROR_MAX]; /* the longer of the two */
     s->config = "/etc/flotilla/flotilla.conf";
     const struct option_row rows[] = {
         {"config", 'c', OPTION_TEXT, &s->config, "FILE", "read FILE instead of /etc/flotilla/flotilla.conf"}};

@@ -543,8 +543,8 @@ static void send_fragment(struct rpc_conn *c, struct rpc_effects *out)
     size_t room = (c->max_xmit - overhead) & ~(size_t)(AUTH_PAD - 1);
     size_t left = call->len - call->sent;
     size_t part = left < room ? left : room;
-    uint8_t flags = (uint8_t)((call->sent == 0 ? PFC_FIRST_FRAG : 0) |
-                              (part == left ? PFC_LAST_FRAG : 0));
+    uint8_t flags =
+        (uint8_t)((call->sent == 0 ? PFC_FIRST_FRAG : 0) | (part == left ? PFC_LAST_FRAG : 0));
     output_reset(c);
     struct writer *w = &c->output;
     rpc_pdu_begin(w, RPC_RESPONSE, flags, call->call_id);

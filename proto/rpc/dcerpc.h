@@ -15,13 +15,13 @@
 #include "proto/base/bytes.h"
 #include "proto/base/mem.h"
 
-#define RPC_FRAG_MAX 5840u         /* longest request or response PDU, both ways, as Windows has it */
-#define RPC_FRAG_MIN 1432u         /* [C706] 12.6.2 MustRecvFragSize */
-#define RPC_BIND_MAX 32768u        /* longest bind: a Kerberos ticket with many groups is large */
-#define RPC_REQUEST_MAX 65536u     /* longest stub of a request, all fragments */
-#define RPC_REPLY_MAX (4u << 20)   /* longest stub of a reply */
-#define RPC_CONTEXTS_MAX 16u       /* presentation contexts of one connection */
-#define RPC_CALLS_MAX 16u          /* calls of one connection in progress */
+#define RPC_FRAG_MAX 5840u       /* longest request or response PDU, both ways, as Windows has it */
+#define RPC_FRAG_MIN 1432u       /* [C706] 12.6.2 MustRecvFragSize */
+#define RPC_BIND_MAX 32768u      /* longest bind: a Kerberos ticket with many groups is large */
+#define RPC_REQUEST_MAX 65536u   /* longest stub of a request, all fragments */
+#define RPC_REPLY_MAX (4u << 20) /* longest stub of a reply */
+#define RPC_CONTEXTS_MAX 16u     /* presentation contexts of one connection */
+#define RPC_CALLS_MAX 16u        /* calls of one connection in progress */
 #define RPC_EFFECTS_MAX 8u
 
 /* Authentication levels, [MS-RPCE] 2.2.1.1.8. */
@@ -39,13 +39,13 @@
 
 /* Fault statuses, [C706] appendix E and [MS-ERREF]. */
 #define RPC_FAULT_ACCESS_DENIED UINT32_C(0x00000005)
-#define RPC_FAULT_OP_RANGE UINT32_C(0x1c010002)         /* nca_s_op_rng_error */
+#define RPC_FAULT_OP_RANGE UINT32_C(0x1c010002)          /* nca_s_op_rng_error */
 #define RPC_FAULT_UNKNOWN_INTERFACE UINT32_C(0x1c010003) /* nca_s_unk_if */
-#define RPC_FAULT_PROTOCOL UINT32_C(0x1c01000b)         /* nca_s_proto_error */
-#define RPC_FAULT_NO_MEMORY UINT32_C(0x1c00001b)        /* nca_s_fault_remote_no_memory */
-#define RPC_FAULT_CONTEXT UINT32_C(0x1c00001a)          /* nca_s_fault_context_mismatch */
-#define RPC_FAULT_CANCEL UINT32_C(0x1c00000d)           /* nca_s_fault_cancel */
-#define RPC_FAULT_NDR UINT32_C(0x000006f7)              /* RPC_X_BAD_STUB_DATA */
+#define RPC_FAULT_PROTOCOL UINT32_C(0x1c01000b)          /* nca_s_proto_error */
+#define RPC_FAULT_NO_MEMORY UINT32_C(0x1c00001b)         /* nca_s_fault_remote_no_memory */
+#define RPC_FAULT_CONTEXT UINT32_C(0x1c00001a)           /* nca_s_fault_context_mismatch */
+#define RPC_FAULT_CANCEL UINT32_C(0x1c00000d)            /* nca_s_fault_cancel */
+#define RPC_FAULT_NDR UINT32_C(0x000006f7)               /* RPC_X_BAD_STUB_DATA */
 
 /* Win32 codes that calls return in their stubs, [MS-ERREF] 2.2. */
 #define WERR_OK UINT32_C(0)
@@ -69,9 +69,10 @@ struct rpc_interface {
 struct rpc_config {
     const struct rpc_interface *interfaces; /* lives as long as the connection */
     uint32_t interface_count;
-    uint32_t assoc_group;          /* not 0: the id given to a client that asks for a new group */
-    const char *secondary_address; /* of the bind_ack: "49152", "\\PIPE\\srvsvc"; at most 63 bytes */
-    bool auth;                     /* whether security contexts are accepted at all */
+    uint32_t assoc_group; /* not 0: the id given to a client that asks for a new group */
+    const char
+        *secondary_address; /* of the bind_ack: "49152", "\\PIPE\\srvsvc"; at most 63 bytes */
+    bool auth;              /* whether security contexts are accepted at all */
 };
 
 enum rpc_event_kind {
@@ -87,21 +88,21 @@ enum rpc_event_kind {
 struct rpc_event {
     enum rpc_event_kind kind;
     struct slice bytes;
-    uint32_t call;  /* as in the CALL effect */
-    uint32_t fault; /* RPC_FAULT_* */
-    bool ok;        /* the GSS library agreed */
-    bool done;      /* the security context is complete */
+    uint32_t call;         /* as in the CALL effect */
+    uint32_t fault;        /* RPC_FAULT_* */
+    bool ok;               /* the GSS library agreed */
+    bool done;             /* the security context is complete */
     bool can_sign_headers; /* GSS_ACCEPTED: header signing is possible with this mechanism */
-    uint16_t token_size; /* GSS_ACCEPTED with done: length of auth_value from now on */
+    uint16_t token_size;   /* GSS_ACCEPTED with done: length of auth_value from now on */
 };
 
 /* A PDU to protect or verify, in the connection's own memory, which is not touched until the outcome
  * has been reported: a worker may use it. */
 struct rpc_pdu {
     uint8_t *at;
-    uint16_t head_len; /* signed only, with header signing */
-    uint16_t data_len; /* follows the head: signed, and sealed at level PRIVACY */
-    uint16_t tail_len; /* follows the data: sec_trailer, signed only, with header signing */
+    uint16_t head_len;  /* signed only, with header signing */
+    uint16_t data_len;  /* follows the head: signed, and sealed at level PRIVACY */
+    uint16_t tail_len;  /* follows the data: sec_trailer, signed only, with header signing */
     uint16_t token_len; /* follows the tail */
     bool seal, header_sign;
 };

@@ -25,8 +25,8 @@ struct pac_logon {
     struct pac_group *groups; /* GroupIds, then ExtraSids, then ResourceGroupIds */
     uint32_t group_count;
     const char *account_name, *full_name, *domain_name, *logon_server;
-    uint32_t user_flags;           /* LOGON_EXTRA_SIDS, LOGON_RESOURCE_GROUPS, ... */
-    uint32_t user_account_control; /* USER_WORKSTATION_TRUST_ACCOUNT 0x80 for computers */
+    uint32_t user_flags;                /* LOGON_EXTRA_SIDS, LOGON_RESOURCE_GROUPS, ... */
+    uint32_t user_account_control;      /* USER_WORKSTATION_TRUST_ACCOUNT 0x80 for computers */
     uint64_t logoff_time, kickoff_time; /* FILETIME, UINT64_C(0x7FFF...) for never */
 };
 

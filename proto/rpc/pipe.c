@@ -140,7 +140,8 @@ static uint32_t dispatch(struct rpc_pipe *p, const struct rpc_effect *call,
 static void answer(struct rpc_pipe *p, const struct rpc_effect *call,
                    const struct srvsvc_source *source, struct rpc_effects *out)
 {
-    struct rpc_event e = {.kind = RPC_EVENT_FAULT, .call = call->call, .fault = RPC_FAULT_NO_MEMORY};
+    struct rpc_event e = {
+        .kind = RPC_EVENT_FAULT, .call = call->call, .fault = RPC_FAULT_NO_MEMORY};
     uint8_t *buffer = NULL;
     size_t cap = REPLY_FIRST_TRY;
     for (; cap <= RPC_REPLY_MAX; cap *= 4) {
@@ -223,9 +224,9 @@ ntstatus rpc_pipe_write(struct rpc_pipe *p, struct slice data, const struct srvs
         size_t part = data.len < room ? data.len : room;
         must(part > 0);
         struct rpc_effects out;
-        rpc_conn_step(p->conn,
-                      &(struct rpc_event){.kind = RPC_EVENT_BYTES, .bytes = slice_sub(data, 0, part)},
-                      &out);
+        rpc_conn_step(
+            p->conn,
+            &(struct rpc_event){.kind = RPC_EVENT_BYTES, .bytes = slice_sub(data, 0, part)}, &out);
         settle(p, source, &out);
         data = slice_sub(data, part, data.len - part);
     }

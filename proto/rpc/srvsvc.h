@@ -34,7 +34,7 @@ struct srvsvc_share {
 /* What the answers are made of; everything is borrowed for the length of the call. IPC$ is part of
  * the list when the caller puts it there (it should: STYPE_IPC | STYPE_SPECIAL, "IPC$"). */
 struct srvsvc_source {
-    struct slice server_name;    /* "FLOTILLA" */
+    struct slice server_name; /* "FLOTILLA" */
     struct slice server_comment;
     const struct srvsvc_share *shares;
     uint32_t share_count;

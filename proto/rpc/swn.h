@@ -17,8 +17,8 @@ enum swn_opnum {
 
 #define SWN_VERSION_1 UINT32_C(0x00010001)
 #define SWN_VERSION_2 UINT32_C(0x00020000)
-#define SWN_NAME_MAX 1024u          /* longest string argument, UTF-16 units */
-#define SWN_GROUP_NAME_UNITS 260u   /* WITNESS_INTERFACE_INFO.InterfaceGroupName */
+#define SWN_NAME_MAX 1024u        /* longest string argument, UTF-16 units */
+#define SWN_GROUP_NAME_UNITS 260u /* WITNESS_INTERFACE_INFO.InterfaceGroupName */
 #define SWN_REGISTER_IP_NOTIFICATION UINT32_C(0x00000001)
 
 enum swn_state { SWN_UNKNOWN = 0x0000, SWN_AVAILABLE = 0x0001, SWN_UNAVAILABLE = 0x00ff };

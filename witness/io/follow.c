@@ -19,8 +19,8 @@ struct follow {
     void *context;
     struct link *link;
     bool welcome, closing, said_down;
-    uint32_t next;           /* coordinator to try */
-    char leader[80];         /* where NotLeader sent us; "" otherwise */
+    uint32_t next;   /* coordinator to try */
+    char leader[80]; /* where NotLeader sent us; "" otherwise */
     uint64_t heard_ns, retry_ns, nonce;
 };
 

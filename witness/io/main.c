@@ -63,7 +63,7 @@ static void write_keyfile(const struct daemon *d, const Fl__ClusterConfig *confi
         users[i] = (struct keyfile_user){.name = u->name,
                                          .nt_hash = slice_of(u->nt_hash.data, u->nt_hash.len)};
     }
-    int r = keyfile_write(d->keyfile, config->cluster_name, users, config->n_users);
+    int r = keyfile_write(d->keyfile, users, config->n_users);
     if (r < 0)
         log_error("%s: %s; NTLM logons go by the old users", d->keyfile, strerror(-r));
     free(users);

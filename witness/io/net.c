@@ -101,8 +101,7 @@ void net_cluster(struct net *n, const struct swn_cluster *cluster)
 /* [MS-SWN] 3.1.6.5: with the last connection of an association group its registrations go. */
 static void leave_group(struct net *n, uint32_t group)
 {
-    list_each(l, &n->conns)
-    {
+    list_each (l, &n->conns) {
         struct conn *other = conn_of_link(l);
         if (!conn_is_mapper(other) && conn_group(other) == group)
             return;
@@ -141,8 +140,7 @@ static void cancel_pending(struct net *n, struct pending_call *p)
 static void witness_cancel(struct conn *c, uint32_t call)
 {
     struct net *n = conn_context(c);
-    list_each(l, &n->pending)
-    {
+    list_each (l, &n->pending) {
         struct pending_call *p = container_of(l, struct pending_call, link);
         if (p->conn == c && p->call == call) {
             cancel_pending(n, p);
@@ -180,8 +178,7 @@ static void on_conn_gone(struct conn *c)
     /* Cancelling one call may answer others, but never those of a connection that is gone. */
     for (bool again = !mapper; again;) {
         again = false;
-        list_each(l, &n->pending)
-        {
+        list_each (l, &n->pending) {
             struct pending_call *p = container_of(l, struct pending_call, link);
             if (p->conn == c) {
                 cancel_pending(n, p);
@@ -234,8 +231,7 @@ static void on_sweep(uv_timer_t *timer)
 {
     struct net *n = timer->data;
     uint64_t now = uv_hrtime();
-    list_each(l, &n->conns)
-    {
+    list_each (l, &n->conns) {
         if (conn_idle_s(conn_of_link(l), now) > UNBOUND_S)
             conn_close(conn_of_link(l));
     }
@@ -283,14 +279,16 @@ void net_close(struct net *n)
     if (n->closing)
         return;
     n->closing = true;
-    list_each(l, &n->conns) conn_close(conn_of_link(l));
+    list_each (l, &n->conns)
+        conn_close(conn_of_link(l));
     uv_close((uv_handle_t *)&n->mapper, on_handle_closed);
     uv_close((uv_handle_t *)&n->service, on_handle_closed);
     uv_close((uv_handle_t *)&n->timer, on_handle_closed);
     uv_close((uv_handle_t *)&n->sweep, on_handle_closed);
 }
 
-struct net *net_new(uv_loop_t *loop, const struct net_config *config, char *error, size_t error_size)
+struct net *net_new(uv_loop_t *loop, const struct net_config *config, char *error,
+                    size_t error_size)
 {
     struct net *n = calloc(1, sizeof *n);
     must(n != NULL);
@@ -315,8 +313,8 @@ struct net *net_new(uv_loop_t *loop, const struct net_config *config, char *erro
         r = listen_on(n, &n->service, config->service_port);
     }
     if (r != 0) {
-        (void)snprintf(error, error_size, "cannot listen on %s port %u: %s", config->address, failed,
-                       uv_strerror(r));
+        (void)snprintf(error, error_size, "cannot listen on %s port %u: %s", config->address,
+                       failed, uv_strerror(r));
         net_close(n);
         return NULL;
     }

