@@ -42,6 +42,7 @@ static struct srvsvc_source *gather(struct smb *s, struct smb_request *r)
         .server_name = slice_str(s->config->server_name),
         .shares = shares,
         .share_count = (uint32_t)count + 1,
+        .administrator = r->session->security.administrator,
     };
     return source;
 }

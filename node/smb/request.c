@@ -5,6 +5,9 @@
 #include "proto/smb/error.h"
 #include "proto/smb/transform.h"
 
+/* What a spare request may keep of its memory. */
+#define ARENA_WARM_MAX (16u << 10)
+
 static const struct sm_state request_states[] = {
     [REQUEST_NEXT] = {"next", MAY(REQUEST_RUNNING) | MAY(REQUEST_DONE)},
     [REQUEST_RUNNING] = {"running", MAY(REQUEST_WAITING) | MAY(REQUEST_HELD) | MAY(REQUEST_PARKED) |
@@ -90,7 +93,10 @@ void request_collect(struct smb *s)
     struct list *link;
     while ((link = list_pop(&s->done)) != NULL) {
         struct smb_request *r = container_of(link, struct smb_request, work);
-        arena_reset(&r->arena);
+        if (r->arena.used > ARENA_WARM_MAX)
+            arena_fini(&r->arena); /* one long listing must not cost memory for ever */
+        else
+            arena_reset(&r->arena);
         (void)table_remove(&s->requests, r->self);
         list_push_back(&s->spare, &r->work);
     }

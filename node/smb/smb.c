@@ -168,7 +168,8 @@ static bool work_piece(struct smb *s)
         request_wake(s, container_of(link, struct smb_request, work));
         return true;
     }
-    if ((link = list_pop(&s->dying_opens)) != NULL) {
+    /* Without memory for META Close an open stays where it is: later steps end it. */
+    if (!s->step.failed && (link = list_pop(&s->dying_opens)) != NULL) {
         open_end(s, container_of(link, struct smb_open, work));
         return true;
     }

@@ -147,6 +147,12 @@ void open_doom(struct smb *s, struct smb_open *o)
     list_remove(&o->tree_link);
     o->closing = true;
     open_wake_parked(s, o);
+    /* Parts that wait for each other find the tree gone. */
+    list_each (link, &o->requests) {
+        struct smb_request *r = container_of(link, struct smb_request, open_link);
+        if (r->sm.state == REQUEST_WAITING && r->wait == WAIT_IDLE)
+            request_wake_later(s, r, STATUS_OK);
+    }
     open_idle(s, o);
 }
 

@@ -17,7 +17,9 @@ static uint8_t everyone_sid[] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
 
 static void *test_alloc(void *ctx, size_t size)
 {
-    (void)ctx;
+    struct rig *g = ctx;
+    if (g != NULL && ++g->allocations == g->fail_at)
+        return NULL;
     return calloc(1, size);
 }
 
@@ -60,10 +62,12 @@ static void init_cluster(struct rig *g)
     g->cluster.n_shares = 3;
 }
 
-void rig_init(struct rig *g)
+bool rig_init_failing(struct rig *g, uint64_t fail_at)
 {
     *g = (struct rig){.now_ns = 1000000000, .next_open_id = 1, .next_conn = 1, .file_size = 100};
-    g->mem = (struct mem){test_alloc, test_release, NULL, 0, SIZE_MAX};
+    g->mem = (struct mem){test_alloc, test_release, g, 0, SIZE_MAX};
+    g->client_mem = (struct mem){test_alloc, test_release, NULL, 0, SIZE_MAX};
+    g->fail_at = fail_at;
     g->config = (struct smb_config){
         .server_guid = "flotilla-server",
         .server_name = "FLOTILLA",
@@ -75,10 +79,19 @@ void rig_init(struct rig *g)
     };
     init_cluster(g);
     g->smb = smb_new(&g->mem, &g->config);
-    must(g->smb != NULL);
+    if (g->smb == NULL) {
+        must(g->mem.used == 0);
+        return false;
+    }
     struct smb_event ev = {.type = SMB_EV_CONFIG, .config = {&g->cluster, 1}};
     rig_event(g, &ev);
     rig_lease(g, true);
+    return true;
+}
+
+void rig_init(struct rig *g)
+{
+    must(rig_init_failing(g, 0));
 }
 
 void rig_fini(struct rig *g)
@@ -104,6 +117,7 @@ void rig_fini(struct rig *g)
         g->sent_count--;
     }
     must(g->mem.used == 0);
+    must(g->client_mem.used == 0);
 }
 
 static handle buffer_new(struct rig *g, size_t len, uint8_t **at)
@@ -557,13 +571,13 @@ static void make_keys(struct client *c)
         must(smb_keys_derive(&in, &keys));
     else
         smb_keys_202(session_key, &keys);
-    c->sign_key = sign_key_new(&c->rig->mem, (enum smb_signing)c->signing,
+    c->sign_key = sign_key_new(&c->rig->client_mem, (enum smb_signing)c->signing,
                                slice_of(keys.signing.bytes, keys.signing.size));
     if (c->dialect < SMB_DIALECT_300)
         return;
     enum smb_cipher cipher = (enum smb_cipher)c->cipher;
-    c->seal_key = seal_key_new(&c->rig->mem, cipher, slice_of(keys.open.bytes, keys.open.size));
-    c->open_key = seal_key_new(&c->rig->mem, cipher, slice_of(keys.seal.bytes, keys.seal.size));
+    c->seal_key = seal_key_new(&c->rig->client_mem, cipher, slice_of(keys.open.bytes, keys.open.size));
+    c->open_key = seal_key_new(&c->rig->client_mem, cipher, slice_of(keys.seal.bytes, keys.seal.size));
 }
 
 ntstatus client_setup(struct client *c, const char *token, uint64_t previous)

@@ -29,7 +29,8 @@ struct rig_op { /* what the core waits for */
 };
 
 struct rig {
-    struct mem mem;
+    struct mem mem, client_mem;
+    uint64_t fail_at, allocations; /* the server is refused this allocation (1: its first) */
     struct smb_config config;
     struct smb *smb;
     Fl__ClusterConfig cluster;
@@ -55,6 +56,8 @@ struct rig {
 };
 
 void rig_init(struct rig *g);
+/* The same, with the server's `fail_at`-th allocation refused; false when it cannot even start. */
+bool rig_init_failing(struct rig *g, uint64_t fail_at);
 void rig_fini(struct rig *g);
 /* Steps the core until it wants nothing at once; answers what is not held; runs smb_check. */
 void rig_event(struct rig *g, struct smb_event *ev);

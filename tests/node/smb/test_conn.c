@@ -624,6 +624,31 @@ static void test_state_lost(void **state)
     assert_int_equal(stats.sessions, 0);
 }
 
+/* Whichever allocation is refused: the core stays whole, and gives back all it took. */
+static void test_no_memory(void **state)
+{
+    (void)state;
+    uint64_t nth = 0;
+    do {
+        if (!rig_init_failing(&rig, ++nth))
+            continue;
+        struct smb_file_id id;
+        size_t got;
+        client_connect(&cl, &rig);
+        if (client_negotiate(&cl, SMB_DIALECT_311) == STATUS_OK &&
+            client_logon(&cl) == STATUS_OK &&
+            client_tree(&cl, "\\\\s\\general") == STATUS_OK &&
+            client_create(&cl, "file", &id) == STATUS_OK) {
+            cl.seal = true;
+            (void)read_file(&cl, id, 100, &got);
+            (void)client_close(&cl, id);
+        }
+        client_free(&cl);
+        rig_fini(&rig);
+    } while (rig.allocations >= nth); /* until none was refused */
+    assert_true(nth > 20);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -660,6 +685,7 @@ int main(void)
         T(test_change_notify),
         T(test_credits),
         T(test_state_lost),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
