@@ -270,6 +270,7 @@ static void tick(struct raft_engine *e)
 {
     if (raft_timeout(&e->raft) <= e->now_ns / NS_PER_MS) {
         struct raft_event event = {.type = RAFT_TIMEOUT};
+        guard_forget_leader(e);
         engine_must_call(e, &event);
     }
     transfer_tick(e);

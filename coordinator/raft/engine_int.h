@@ -72,7 +72,7 @@ struct raft_engine {
     struct trace *trace;
     struct raft_engine_config config;
     uint64_t tag; /* of the cluster, for the wire */
-    bool started, failed;
+    bool started, failed, voting_as_standby;
 
     struct raft raft;
     struct raft_tracer tracer;
@@ -195,4 +195,10 @@ bool guard_hold(const struct raft_engine *e);
 /* G7: the term to start with, given the last configuration in the log. */
 uint64_t guard_start_term(const struct raft_engine *e, const struct raft_configuration *c,
                           uint64_t term);
+/* G8: around the handling of a request for a vote; and when a follower's timer runs out. */
+void guard_vote_begin(struct raft_engine *e);
+void guard_vote_end(struct raft_engine *e);
+void guard_forget_leader(struct raft_engine *e);
+/* G9: trims an AppendEntries that reaches back behind our log. */
+void guard_behind(const struct raft_engine *e, struct wire_message *m);
 bool guard_leaves_leader(const struct raft_engine *e, const struct raft_configuration *next);

@@ -112,3 +112,65 @@ bool guard_leaves_leader(const struct raft_engine *e, const struct raft_configur
         return false;
     return members_voters(next) > 1 || members_is_voter(next, e->config.id);
 }
+
+/* G8. A server that was promoted and does not know it yet: libraft lets it neither vote (it is a
+ * standby in its own view) nor forget its last leader. With the promotion from one voter to two the
+ * only candidate then waits for this vote for ever. Raft wants a vote whatever the voter's own view
+ * is (dissertation 4.2.1): the candidate's configuration decides whether it counts. */
+void guard_vote_begin(struct raft_engine *e)
+{
+    struct raft_configuration *c = &e->raft.configuration;
+    if (!guarded(e, RAFT_GUARD_STANDBY_VOTES))
+        return;
+    for (unsigned i = 0; i < c->n; i++) {
+        if (c->servers[i].id != e->config.id || c->servers[i].role != RAFT_STANDBY)
+            continue;
+        c->servers[i].role = RAFT_VOTER;
+        e->voting_as_standby = true;
+    }
+}
+
+void guard_vote_end(struct raft_engine *e)
+{
+    struct raft_configuration *c = &e->raft.configuration;
+    for (unsigned i = 0; i < c->n && e->voting_as_standby; i++) {
+        if (c->servers[i].id == e->config.id)
+            c->servers[i].role = RAFT_STANDBY;
+    }
+    e->voting_as_standby = false;
+}
+
+/* Called when the election timer of a follower runs out. */
+void guard_forget_leader(struct raft_engine *e)
+{
+    struct raft *r = &e->raft;
+    if (!guarded(e, RAFT_GUARD_STANDBY_VOTES) || raft_state(r) != RAFT_FOLLOWER ||
+        members_is_voter(&r->configuration, e->config.id))
+        return;
+    raft_free(r->follower_state.current_leader.address);
+    r->follower_state.current_leader.address = NULL;
+    r->follower_state.current_leader.id = 0;
+}
+
+/* G9. libraft takes an entry before the first one it keeps for one that is missing at the end, and
+ * appends it there; and it rejects a predecessor that a snapshot has taken, so that the leader goes
+ * back further still. But what was applied here is committed, and whoever leads now has it too: an
+ * AppendEntries that reaches back behind our log is read as if it began where we have applied. */
+void guard_behind(const struct raft_engine *e, struct wire_message *m)
+{
+    const struct entry *applied = entries_get(&e->entries, e->applied);
+    uint64_t prev = m->append.prev_index, first = e->entries.first;
+    struct reader r = reader_of(m->append.entries);
+    if (!guarded(e, RAFT_GUARD_BEHIND) || prev >= first || prev == e->snapshot.index ||
+        m->term < raft_current_term(&e->raft))
+        return;
+    must(applied != NULL || e->applied == e->snapshot.index);
+    while (m->append.count > 0 && m->append.prev_index < e->applied) {
+        (void)wire_entry(&r);
+        m->append.count--;
+        m->append.prev_index++;
+    }
+    m->append.entries = read_rest(&r);
+    m->append.prev_index = e->applied;
+    m->append.prev_term = applied != NULL ? applied->term : e->snapshot.term;
+}

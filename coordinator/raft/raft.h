@@ -53,6 +53,8 @@ enum raft_guard {
     RAFT_GUARD_SYNC_BEFORE_ACK = 1 << 6, /* G6: entries count only after their SYNC is done */
     RAFT_GUARD_SOLE_VOTER = 1 << 7,      /* G7: a sole voter takes a new term at every start */
     RAFT_GUARD_READ_QUORUM = 1 << 8,     /* reads ask a majority */
+    RAFT_GUARD_STANDBY_VOTES = 1 << 10,  /* G8: a standby votes, and forgets a silent leader */
+    RAFT_GUARD_BEHIND = 1 << 11,         /* G9: entries from before our log are not appended */
     RAFT_GUARD_TRAILING = 1 << 9,        /* G5: thousands of entries stay behind a snapshot */
 };
 

@@ -28,17 +28,18 @@ static void append_piece(struct raft_engine *e, struct raft_message *m, uint32_t
     pass(e, m);
 }
 
-static void receive_append(struct raft_engine *e, const struct wire_message *from)
+static void receive_append(struct raft_engine *e, struct wire_message *from)
 {
     struct raft_message m = {.type = RAFT_APPEND_ENTRIES, .server_id = from->from};
     struct raft_append_entries *a = &m.append_entries;
-    struct reader r = reader_of(from->append.entries);
-    uint32_t count = from->append.count;
     /* Two leaders in one term: not while guards hold. libraft only asserts it. */
     if (e->role == RAFT_ROLE_LEADER && from->term == raft_current_term(&e->raft)) {
         engine_fail(e, "another server claims to lead in this server's own term");
         return;
     }
+    guard_behind(e, from);
+    uint32_t count = from->append.count;
+    struct reader r = reader_of(from->append.entries);
     for (uint32_t i = 0; i < count; i++) {
         struct wire_entry entry = wire_entry(&r);
         e->scratch[i] = (struct raft_entry){.term = entry.term};
@@ -80,7 +81,9 @@ static void receive_vote(struct raft_engine *e, const struct wire_message *from)
     m.request_vote.last_log_index = from->vote.last_index;
     m.request_vote.last_log_term = from->vote.last_term;
     m.request_vote.disrupt_leader = from->vote.disrupt;
+    guard_vote_begin(e);
     pass(e, &m);
+    guard_vote_end(e);
 }
 
 static void receive_vote_result(struct raft_engine *e, const struct wire_message *from)
@@ -179,7 +182,7 @@ void engine_reads(struct raft_engine *e)
 
 /* --- dispatch --------------------------------------------------------------------------------- */
 
-static void receive(struct raft_engine *e, const struct wire_message *m)
+static void receive(struct raft_engine *e, struct wire_message *m)
 {
     switch (m->kind) {
     case WIRE_APPEND: receive_append(e, m); break;
