@@ -8,7 +8,8 @@ cd "$(dirname "$0")/../.." || exit 2
 build=${1:-build}
 runs=${RUNS:-5000000}
 slice=${SLICE:-500000} # executions between two bookmarks
-make -s -j"${JOBS:-$(nproc)}" BUILD="$build" V=fuzz fuzzers || exit 1
+status=0
+make -s -k -j"${JOBS:-$(nproc)}" BUILD="$build" V=fuzz fuzzers || status=1
 
 # Grows the corpus of one target until it has had its executions; false when something was found.
 fuzz_one() {
@@ -28,11 +29,12 @@ fuzz_one() {
     done
 }
 
-status=0
+
 printf '%-24s %12s %8s %8s %8s  %s\n' target executions corpus edges seconds result
 for source in tests/fuzz/fuzz_*.c; do
     name=${source##*/fuzz_} name=${name%.c}
     [ -z "${TARGETS:-}" ] || [[ " $TARGETS " == *" $name "* ]] || continue
+    [ -x "$build/fuzz/tests/fuzz/fuzz_$name" ] || { printf '%-24s not built\n' "$name"; continue; }
     began=$SECONDS result=clean
     fuzz_one "$name" || { result="FOUND: $(ls "$build/fuzz-runs/$name"/{crash,timeout,oom,leak}-* 2>/dev/null | head -1)" status=1; }
     dir=$build/fuzz-runs/$name
