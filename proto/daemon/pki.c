@@ -1,5 +1,6 @@
 #include "proto/daemon/pki.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/ec.h>
@@ -155,7 +156,12 @@ static bool describe(X509 *cert, X509 *ca, const struct pki_subject *s)
               add_extension(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
               add_extension(cert, ca, NID_key_usage, "critical,digitalSignature") &&
               add_extension(cert, ca, NID_ext_key_usage, "serverAuth,clientAuth");
+    uint8_t binary[16];
     if (ok && s->address != NULL && s->address[0] != '\0') {
+        /* A joining machine chose it, and more than an address would be read as more names. */
+        if (inet_pton(AF_INET, s->address, binary) != 1 &&
+            inet_pton(AF_INET6, s->address, binary) != 1)
+            return false;
         (void)snprintf(san, sizeof san, "IP:%s", s->address);
         ok = add_extension(cert, ca, NID_subject_alt_name, san);
     }
@@ -201,12 +207,28 @@ bool pki_fingerprint(struct slice cert_pem, uint8_t out[32], char *error)
     return ok || failed(error, "cannot read the certificate");
 }
 
+/* A rename lasts when its folder is on the disk. */
+static int sync_folder_of(const char *path)
+{
+    char folder[4096] = ".";
+    const char *slash = strrchr(path, '/');
+    if (slash != NULL)
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash == path ? 1 : slash - path), path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = fsync(fd) != 0 ? -errno : 0;
+    (void)close(fd);
+    return r;
+}
+
 int pki_write_file(const char *path, struct slice bytes, unsigned mode)
 {
     char temp[4096];
     if (snprintf(temp, sizeof temp, "%s.new", path) >= (int)sizeof temp)
         return -ENAMETOOLONG;
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    (void)unlink(temp); /* what a crash left behind may have another mode, or be somebody's link */
+    int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
     int r = 0;
@@ -225,5 +247,5 @@ int pki_write_file(const char *path, struct slice bytes, unsigned mode)
         r = -errno;
     if (r != 0)
         (void)unlink(temp);
-    return r;
+    return r != 0 ? r : sync_folder_of(path);
 }

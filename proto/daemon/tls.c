@@ -121,6 +121,7 @@ static int verify_certificate(X509_STORE_CTX *store, void *unused)
 
 static SSL_CTX *bare_context(char *error)
 {
+    (void)connection_index(); /* made here, before there can be threads */
     SSL_CTX *ssl = SSL_CTX_new(TLS_method());
     if (ssl == NULL || SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) != 1) {
         openssl_text(error, "cannot set up TLS 1.3");
@@ -272,10 +273,14 @@ static enum tls_result fail(struct tls *t, const char *what)
     return TLS_FAILED;
 }
 
-static void learn_peer(struct tls *t)
+/* Who is it, by the subject? False, with the reason in t->error, when nobody may be that: a certificate
+ * of the cluster's CA without a role of ours, or an administrator's on a machine that plays server. */
+static bool learn_peer(struct tls *t)
 {
     X509 *cert = SSL_get0_peer_certificate(t->ssl);
     char role[32], id[16];
+    if (cert == NULL)
+        return true; /* anonymous: only contexts that allow it come this far */
     name_of(cert, NID_commonName, t->peer.name, sizeof t->peer.name);
     name_of(cert, NID_organizationalUnitName, role, sizeof role);
     name_of(cert, NID_serialNumber, id, sizeof id);
@@ -284,6 +289,11 @@ static void learn_peer(struct tls *t)
     else if (strcmp(role, "admin") == 0)
         t->peer.role = TLS_ROLE_ADMIN;
     t->peer.node_id = (uint32_t)strtoul(id, NULL, 10);
+    if (t->peer.role == TLS_ROLE_NODE || (t->peer.role == TLS_ROLE_ADMIN && t->server))
+        return true;
+    (void)snprintf(t->error, sizeof t->error, "the certificate of '%.100s' is not a node's (OU '%s')",
+                   t->peer.name, role);
+    return false;
 }
 
 /* The other end's alert, which arrives as an error here, names our fault rather than theirs. */
@@ -309,10 +319,8 @@ enum tls_result tls_feed(struct tls *t, struct slice ciphertext)
         return TLS_OK;
     ERR_clear_error();
     int r = SSL_do_handshake(t->ssl);
-    if (r == 1) {
-        learn_peer(t);
-        return TLS_OK;
-    }
+    if (r == 1)
+        return learn_peer(t) ? TLS_OK : fail(t, "TLS handshake");
     return SSL_get_error(t->ssl, r) == SSL_ERROR_WANT_READ ? TLS_WANT : handshake_failed(t);
 }
 

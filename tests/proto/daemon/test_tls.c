@@ -271,6 +271,22 @@ static void test_files_are_checked(void **state)
     drop_identity(&one), drop_identity(&two), drop_identity(&old);
 }
 
+/* An administrator's certificate is of the cluster too, but nobody's server. */
+static void test_administrator_is_no_server(void **state)
+{
+    (void)state;
+    struct identity one = make_identity(&node_1, NULL, 30), two = make_identity(&admin, &one, 30);
+    struct tls_context *a = context_of(&one), *b = context_of(&two);
+    struct tls *server = tls_new(b, true), *client = tls_new(a, false);
+    shake_hands(client, server);
+    assert_false(tls_established(client));
+    assert_string_equal(tls_error(client),
+                        "the certificate of 'alice' is not a node's (OU 'admin')");
+    tls_free(server), tls_free(client);
+    tls_context_free(a), tls_context_free(b);
+    drop_identity(&one), drop_identity(&two);
+}
+
 /* Whatever a broken or hostile network delivers ends in TLS_FAILED, never in plaintext. */
 static void test_garbage(void **state)
 {
@@ -324,6 +340,13 @@ static void test_pki(void **state)
 
     uint8_t print[32];
     assert_false(pki_fingerprint(slice_str("no certificate"), print, error));
+    const struct pki_subject forged = {
+        .name = "n9", .role = TLS_ROLE_NODE, .node_id = 9, .address = "10.0.0.9,DNS:n1"};
+    char *key, *csr;
+    assert_true(pki_make_request("n9", &key, &csr, error));
+    assert_null(pki_sign(slice_str(csr), slice_str(one.ca_key), slice_str(one.ca_cert), &forged, 30,
+                         error));
+    free(key), free(csr);
     assert_null(pki_sign(slice_str("no request"), slice_str(one.ca_key), slice_str(one.ca_cert),
                          &node_1, 30, error));
     drop_identity(&one);
@@ -339,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_files_are_checked),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_pki),
+        cmocka_unit_test(test_administrator_is_no_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
