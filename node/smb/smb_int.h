@@ -4,9 +4,9 @@
  *   smb ──► conn ──► session ──► tree ──► open ──► inode (shared by all opens of a file here)
  *             └────► request: one frame, with all its compounded parts
  *
- * Every object is owned by the one before it. Across a wait it is known by a handle; the pointers in a
- * request (conn, session, tree) are set anew by dispatch.c before each handler or continuation and
- * are valid until it returns.
+ * Every object is owned by the one before it. Across a wait it is known by a handle; the
+ * pointers in a request (conn, session, tree) are set anew by dispatch.c before each handler or
+ * continuation and are valid until it returns.
  *
  * A frame becomes one `struct smb_request`, which runs its parts one after another:
  *
@@ -14,9 +14,9 @@
  *     └──► WAITING (META, IO, AUTH, an idle open) ──continuation──┘
  *     └──► HELD (no node lease) ──lease──► PART         └──► PARKED (until CANCEL or close)
  *
- * A handler ends by exactly one of: request_reply, request_reply_buffer, request_fail, request_meta /
- * request_query / request_io / request_wait_idle (its continuation goes on), request_park. None of
- * them calls back before the handler has returned, so nothing recurses. */
+ * A handler ends by exactly one of: request_reply, request_reply_buffer, request_fail,
+ * request_meta / request_query / request_io / request_wait_idle (its continuation goes on),
+ * request_park. None of them calls back before the handler has returned, so nothing recurses. */
 #include "node/smb/smb.h"
 #include "node/smb/window.h"
 #include "proto/base/heap.h"
@@ -37,7 +37,7 @@
 
 #define SMB_IO_MAX (8u << 20)       /* MaxTransact, MaxRead and MaxWrite with multi-credit */
 #define SMB_IO_MAX_202 65536u       /* the same for 2.0.2 */
-#define SMB_REPLY_MAX (1u << 20)    /* longest reply built in memory; READs from buffers are longer */
+#define SMB_REPLY_MAX (1u << 20)    /* longest reply built in memory, not of a READ's buffer */
 #define SMB_ARENA_MAX (4u << 20)    /* memory of one request */
 #define SMB_PARTS_MAX 256u          /* of one compound */
 #define SMB_INLINE_MAX 65536u       /* longest READ body copied to stand amid a compound */
@@ -49,11 +49,12 @@
 
 struct smb_request;
 
-/* Continuations are called only while the connection, the session and the tree of the part are still
- * there; else the part is ended for them (and a file that META has opened is closed again). META:
- * `reply` is borrowed for the call; its status is the continuation's to check. A reply that does not
- * come within SMB_META_NS is answered STATUS_FILE_NOT_AVAILABLE for it. IO: `io->buf` belongs to the request (dispatch
- * releases it unless request_reply_buffer passed it on). */
+/* Continuations are called only while the connection, the session and the tree of the part are
+ * still there; else the part is ended for them (and a file that META has opened is closed
+ * again). META: `reply` is borrowed for the call; its status is the continuation's to check. A
+ * reply that does not come within SMB_META_NS is answered STATUS_FILE_NOT_AVAILABLE for it. IO:
+ * `io->buf` belongs to the request (dispatch releases it unless request_reply_buffer passed it
+ * on). */
 struct smb_io_result {
     ntstatus status;
     uint8_t *at;
@@ -64,7 +65,7 @@ typedef void smb_resume(struct smb *s, struct smb_request *r);
 typedef void smb_meta_done(struct smb *s, struct smb_request *r, const Fl__Reply *reply);
 typedef void smb_io_done(struct smb *s, struct smb_request *r, const struct smb_io_result *io);
 
-/* ---- objects ------------------------------------------------------------------------------------- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 enum smb_timer_kind { TIMER_CONN, TIMER_SESSION, TIMER_REQUEST };
 
@@ -154,18 +155,19 @@ struct smb_tree {
 
 #define SMB_TICKETS_MAX 16u /* changes of one file that wait for this node at once */
 
-/* What this node knows of a file that some of its sessions have open. One record per (volume, inode):
- * all opens here share one cached size. Owned by its opens (`opens` counts them).
+/* What this node knows of a file that some of its sessions have open. One record per (volume,
+ * inode): all opens here share one cached size. Owned by its opens (`opens` counts them).
  *
- * The cached size is never more than the true one while size_valid: only a change that this node is
- * told of beforehand (SMB_EV_INVALIDATE) makes a file smaller. Others may have made it longer. */
+ * The cached size is never more than the true one while size_valid: only a change that this node
+ * is told of beforehand (SMB_EV_INVALIDATE) makes a file smaller. Others may have made it
+ * longer. */
 struct smb_inode {
     uint64_t inode;
     struct smb_file_ref file; /* its `inode` is FileInfo.data_id */
     uint32_t opens;
     uint64_t size;       /* meaningful when size_valid */
     bool size_valid;     /* false: ask the coordinator before the next READ or WRITE */
-    uint64_t version;    /* FileInfo.version the size came with: an older reply never overwrites it */
+    uint64_t version;    /* FileInfo.version of the size: an older reply never overwrites it */
     uint64_t write_time; /* of the last write here that the coordinator may not have heard of */
     /* Writes that rely on the cached size. InvalidateDone waits for them: a write still on its way
      * must not land beyond an end of file that another node has already made zero and moved. */
@@ -205,7 +207,6 @@ struct smb_open {
         uint8_t pattern[512], after[512]; /* UTF-16LE; `after`: last name given out */
     } dir;
 
-    uint16_t channel_sequence; /* [MS-SMB2] 3.3.5.2.10 */
 };
 
 enum smb_request_state {
@@ -317,17 +318,17 @@ struct smb {
     struct smb_effects *out;
 };
 
-/* ---- request.c: what handlers use ---------------------------------------------------------------- */
+/* ---- request.c: what handlers use ----------------------------------------------------------- */
 
 /* A zeroed object from the request's arena; NULL when it is exhausted. */
 #define request_new(r, type) ((type *)arena_alloc(&(r)->arena, sizeof(type)))
 
-/* Room for a reply body of at most `body_max` bytes behind the SMB2 header: position 64 is where the
- * body begins, so offsets from the header are positions of the writer. NULL: no memory, and the
- * request has been failed with STATUS_INSUFFICIENT_RESOURCES; just return. */
+/* Room for a reply body of at most `body_max` bytes behind the SMB2 header: position 64 is where
+ * the body begins, so offsets from the header are positions of the writer. NULL: no memory, and
+ * the request has been failed with STATUS_INSUFFICIENT_RESOURCES; just return. */
 struct writer *request_writer(struct smb *s, struct smb_request *r, size_t body_max);
-/* The body is in the writer. Success, or one of the statuses whose replies have a body. A writer that
- * ran full becomes STATUS_INSUFFICIENT_RESOURCES (size it right). */
+/* The body is in the writer. Success, or one of the statuses whose replies have a body. A writer
+ * that ran full becomes STATUS_INSUFFICIENT_RESOURCES (size it right). */
 void request_reply(struct smb *s, struct smb_request *r, ntstatus status);
 /* As request_reply, followed by the `len` bytes at `io->at`; takes io->buf from the request. */
 void request_reply_buffer(struct smb *s, struct smb_request *r, ntstatus status,
@@ -371,16 +372,17 @@ void request_set_open(struct smb *s, struct smb_request *r, struct smb_open *o);
 /* For CLOSE: marks the open closing, wakes what is parked on it and goes on in `then` when no other
  * part uses it any more (perhaps at once, still after the handler has returned). */
 void request_wait_idle(struct smb *s, struct smb_request *r, struct smb_open *o, smb_resume *then);
-/* [MS-SMB2] 3.3.5.2.5: false when the header's CreditCharge does not pay for `payload` bytes; the caller
- * fails the part with STATUS_INVALID_PARAMETER. The greater of what is sent and what is wanted. */
+/* [MS-SMB2] 3.3.5.2.5: false when the header's CreditCharge does not pay for `payload` bytes;
+ * the caller fails the part with STATUS_INVALID_PARAMETER. The greater of what is sent and what
+ * is wanted. */
 bool request_paid(const struct smb_request *r, uint64_t payload);
 
-/* A META command nobody waits for, e.g. Close of a dying open, InvalidateDone: memory from the step's
- * arena. NULL when refused. */
+/* A META command nobody waits for, e.g. Close of a dying open, InvalidateDone: memory from the
+ * step's arena. NULL when refused. */
 Fl__Command *smb_command(struct smb *s);
 void smb_meta_forget(struct smb *s, const Fl__Command *c);
 
-/* ---- smb.c ---------------------------------------------------------------------------------------- */
+/* ---- smb.c ---------------------------------------------------------------------------------- */
 
 struct smb_effect *smb_emit(struct smb *s, enum smb_effect_type type);
 /* Accepts {0}. */
@@ -391,7 +393,7 @@ void smb_random(struct smb *s, void *to, size_t len);
 void smb_timer_arm(struct smb *s, struct smb_timer *t, enum smb_timer_kind kind, uint64_t at_ns);
 void smb_timer_disarm(struct smb *s, struct smb_timer *t);
 
-/* ---- request.c: the life of a request -------------------------------------------------------------- */
+/* ---- request.c: the life of a request ------------------------------------------------------- */
 
 /* A request for a frame of `c`; owns `frame` from now on. NULL when all are in use. */
 struct smb_request *request_begin(struct smb *s, struct smb_conn *c, handle frame);
@@ -423,7 +425,7 @@ void request_disconnect(struct smb *s, struct smb_request *r, const char *why);
 /* Sets conn, session and tree from the handles; false when one that the part had is gone. */
 bool request_resolve(struct smb *s, struct smb_request *r);
 
-/* ---- compound.c, dispatch.c ------------------------------------------------------------------------ */
+/* ---- compound.c, dispatch.c ----------------------------------------------------------------- */
 
 /* Goes on with the request until it waits or is done. */
 void request_run(struct smb *s, struct smb_request *r);
@@ -434,7 +436,7 @@ void dispatch_part(struct smb *s, struct smb_request *r);
 /* Runs the handler of a part that was held. */
 void dispatch_handler(struct smb *s, struct smb_request *r);
 
-/* ---- conn.c, auth.c, session.c, tree.c ------------------------------------------------------------- */
+/* ---- conn.c, auth.c, session.c, tree.c ------------------------------------------------------ */
 
 void conn_open(struct smb *s, const struct smb_event *ev);
 void conn_gone(struct smb *s, uint64_t id);
@@ -456,7 +458,8 @@ void session_doom(struct smb *s, struct smb_session *session);
 bool session_unwind(struct smb *s);
 void session_on_timer(struct smb *s, struct smb_session *session);
 
-/* Ends the session of a client that comes back after losing its connection, if it is the same user. */
+/* Ends the session of a client that comes back after losing its connection, if it is the same
+ * user. */
 void session_end_previous(struct smb *s, const struct smb_session *now, uint64_t previous_id);
 
 struct smb_tree *tree_find(struct smb *s, const struct smb_session *session, uint32_t id);
@@ -471,30 +474,30 @@ void open_doom(struct smb *s, struct smb_open *o);
 void open_wake_parked(struct smb *s, struct smb_open *o);
 /* A part has stopped using it: may let the CLOSE or the teardown that waits go on. */
 void open_idle(struct smb *s, struct smb_open *o);
-/* ---- open.c (second half of the folder) ---------------------------------------------------------- */
+/* ---- open.c (second half of the folder) ----------------------------------------------------- */
 
-/* A new open in `tree` with its handle; NULL when the pool is empty. `info` may be NULL (pipe): then
- * there is no inode record. */
+/* A new open in `tree` with its handle; NULL when the pool is empty. `info` may be NULL (pipe):
+ * then there is no inode record. */
 struct smb_open *open_new(struct smb *s, struct smb_tree *tree, const Fl__FileInfo *info);
 /* Takes it out of all lists and tables, forgets the inode record with the last open. No META. */
 void open_free(struct smb *s, struct smb_open *o);
-/* Called when a dying open is idle (busy == 0): META Close without waiting, then open_free. Frees the
- * pipe when it is one (pipe_free). Emits at most one effect. */
+/* Called when a dying open is idle (busy == 0): META Close without waiting, then open_free.
+ * Frees the pipe when it is one (pipe_free). Emits at most one effect. */
 void open_end(struct smb *s, struct smb_open *o);
 /* The last write that relied on the cached size has ended: a waiting ticket is answered. */
 void inode_settled(struct smb *s, struct smb_inode *inode);
 /* Another node changes the size: forget it and answer the ticket, when writes_busy allows. */
 void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t ticket);
 
-/* ---- handlers: dispatch.c has the table ----------------------------------------------------------- */
+/* ---- handlers: dispatch.c has the table ----------------------------------------------------- */
 
-smb_resume cmd_negotiate, cmd_session_setup, cmd_logoff, cmd_tree_connect, cmd_tree_disconnect, cmd_echo,
-    cmd_cancel, cmd_ioctl, cmd_lock, cmd_change_notify, cmd_oplock_break;
+smb_resume cmd_negotiate, cmd_session_setup, cmd_logoff, cmd_tree_connect, cmd_tree_disconnect,
+    cmd_echo, cmd_cancel, cmd_ioctl, cmd_lock, cmd_change_notify, cmd_oplock_break;
 /* [MS-SMB2] 3.3.5.3: an SMB1 frame; ends the request. */
 void negotiate_smb1(struct smb *s, struct smb_request *r, struct slice frame);
 /* Second half. Trees of IPC$ never come here: pipe.c serves them. */
-smb_resume cmd_create, cmd_close, cmd_flush, cmd_read, cmd_write, cmd_query_directory, cmd_query_info,
-    cmd_set_info;
+smb_resume cmd_create, cmd_close, cmd_flush, cmd_read, cmd_write, cmd_query_directory,
+    cmd_query_info, cmd_set_info;
 smb_resume pipe_create, pipe_close, pipe_flush, pipe_read, pipe_write, pipe_query_info,
     pipe_set_info, pipe_refuse;
 struct smb_ioctl_req;

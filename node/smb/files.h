@@ -1,0 +1,40 @@
+#pragma once
+/* What the files that serve opens on disk shares (open, create, data, dir, info, set) offer each
+ * other. Nobody else includes this. */
+#include "node/smb/smb_int.h"
+#include "proto/smb/create.h"
+#include "proto/smb/dtyp.h"
+#include "proto/smb/fscc.h"
+
+/* The largest file: NTFS's with 4 KiB clusters, which clients know to respect. */
+#define SMB_FILE_SIZE_MAX UINT64_C(0xFFFFFFF0000)
+
+/* The FileInfo of a reply that is a success and has one; NULL otherwise. */
+const Fl__FileInfo *reply_info(const Fl__Reply *reply);
+/* The status to fail with when `reply` is not the success that was expected. */
+ntstatus reply_failure(const Fl__Reply *reply);
+
+/* Takes over what a reply says about the file, unless something newer is known. */
+void inode_learn(struct smb_inode *inode, const Fl__FileInfo *info);
+/* Where the bytes lie according to `info`. */
+struct smb_file_ref info_ref(const Fl__FileInfo *info);
+
+/* Remembers the path, from the share's root; false without memory (then it is as it was). */
+bool open_set_path(struct smb *s, struct smb_open *o, struct slice path);
+struct slice open_path(const struct smb_open *o);
+/* Tells the coordinator to let go of the open; the answer goes to `done`. False: failed already. */
+bool open_close_meta(struct smb *s, struct smb_request *r, struct smb_open *o, smb_meta_done *done);
+/* Is another part than `r` at work on the open with this command? Sleeping ones do not count. */
+bool open_working(const struct smb_open *o, const struct smb_request *r, uint16_t command);
+/* `r` sleeps until open_wake; then `again` goes on. */
+void open_wait(struct smb *s, struct smb_request *r, struct smb_open *o, smb_resume *again);
+void open_wake(struct smb *s, struct smb_open *o);
+
+/* Asks the coordinator about the open's file; the answer goes to `done`. */
+void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open *o,
+                     smb_meta_done *done);
+
+/* The facts of a CREATE or CLOSE response; times of writes that only this node knows included. */
+struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode *inode);
+/* The serial number clients see for a volume: the same on every node. */
+uint32_t volume_serial(const struct smb *s, uint32_t volume);
