@@ -36,7 +36,7 @@ struct gss_accept {
     char error[512];
 };
 
-/* --- life ------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static char *copy_text(const char *text) { return text == NULL ? NULL : strdup(text); }
 
@@ -78,22 +78,22 @@ void gss_accept_free(struct gss_accept *g)
     free(g);
 }
 
-/* --- saying why ------------------------------------------------------------------------------------- */
+/* --- saying why ------------------------------------------------------------------------------- */
 
 /* What an administrator can do about the texts of the Kerberos library that come up in practice. */
 static const struct {
     const char *text, *advice;
 } advices[] = {
     {"Clock skew", "the clocks of client and server differ too much: check time synchronisation"},
-    {"not found in keytab", "the client's ticket is for a name or key version this keytab lacks"},
-    {"No key table entry", "the client's ticket is for a name or key version this keytab lacks"},
-    {"Wrong principal", "the client's ticket is for another service name (SPN)"},
-    {"wrong principal", "the client's ticket is for another service name (SPN)"},
-    {"Cannot decrypt ticket", "the keytab's key is not the one the domain uses: renew the keytab"},
-    {"Decrypt integrity check",
-     "the keytab's key is not the one the domain uses: renew the keytab"},
+    {"likely out of date", "the domain has another version of our key than the keytab: renew it"},
+    {"cannot decrypt ticket", "the keytab's key is not the one the domain uses: renew the keytab"},
+    {"not found in keytab", "the client's ticket is for a service name (SPN) this keytab lacks"},
+    {"No key table entry", "the client's ticket is for a service name (SPN) this keytab lacks"},
+    {"rong principal", "the client's ticket is for another service name (SPN)"},
+    {"Decrypt integrity check", "the keytab's key is not the one the domain uses: renew the keytab"},
     {"Ticket expired", "the client's ticket has expired"},
     {"replay", "the same authenticator was seen before"},
+    {"unsupported mechanism", "the client offers no mechanism that is accepted here"},
 };
 
 static void append_status(char *to, size_t size, OM_uint32 code, int type, gss_OID mech)
@@ -111,7 +111,8 @@ static void append_status(char *to, size_t size, OM_uint32 code, int type, gss_O
 static void explain(struct gss_accept *g, const char *doing, OM_uint32 major, OM_uint32 minor)
 {
     char text[384] = "";
-    append_status(text, sizeof text, major, GSS_C_GSS_CODE, GSS_C_NO_OID);
+    if (GSS_ROUTINE_ERROR(major) != GSS_S_FAILURE || minor == 0) /* "unspecified" says nothing */
+        append_status(text, sizeof text, major, GSS_C_GSS_CODE, GSS_C_NO_OID);
     gss_OID mech = g->mech == GSS_MECH_NTLM ? &ntlm_oid : &krb5_oid;
     if (minor != 0)
         append_status(text, sizeof text, minor, GSS_C_MECH_CODE, g->spnego ? &spnego_oid : mech);
@@ -130,7 +131,7 @@ static void explain(struct gss_accept *g, const char *doing, OM_uint32 major, OM
 
 const char *gss_accept_error(const struct gss_accept *g) { return g->error; }
 
-/* --- choosing the mechanism -------------------------------------------------------------------------- */
+/* --- choosing the mechanism ------------------------------------------------------------------- */
 
 static const uint8_t *find_bytes(struct slice in, const void *what, size_t len)
 {
@@ -147,9 +148,10 @@ static bool is_spnego(struct slice in)
 
 static bool have_keytab(const char *path) { return path != NULL && access(path, R_OK) == 0; }
 
-/* A credential holds one mechanism only, because the two want different names: NTLM a host-based one
- * (else gss-ntlmssp takes the store for a user's), Kerberos none (so that every name in the keytab
- * is answered to, in any case a client may write it). What the client tries first decides. */
+/* A credential holds one mechanism only, because the two want different names: NTLM a host-based
+ * one (else gss-ntlmssp takes the store for a user's), Kerberos none (so that every name in the
+ * keytab is answered to, in any case a client may write it). What the client tries first decides.
+ */
 static void choose_mech(struct gss_accept *g, struct slice in)
 {
     g->spnego = is_spnego(in);
@@ -190,7 +192,7 @@ static bool acquire(struct gss_accept *g)
     return !GSS_ERROR(major);
 }
 
-/* --- the identity ------------------------------------------------------------------------------------- */
+/* --- the identity ----------------------------------------------------------------------------- */
 
 /* What is wanted of an AUTHENTICATE_MESSAGE, [MS-NLMP] 2.2.1.3, wherever it lies in the token. */
 struct authenticate {
@@ -348,7 +350,7 @@ const struct gss_peer *gss_accept_peer(const struct gss_accept *g)
     return &g->peer;
 }
 
-/* --- the hint ----------------------------------------------------------------------------------------- */
+/* --- the hint --------------------------------------------------------------------------------- */
 
 /* One DER element; all lengths here are below 128. */
 static void der(struct writer *w, uint8_t tag, struct slice contents)
@@ -403,9 +405,10 @@ bool gss_accept_hint(const struct gss_accept_config *config, struct writer *out)
     return !out->full;
 }
 
-/* --- DCE/RPC PDUs -------------------------------------------------------------------------------------- */
+/* --- DCE/RPC PDUs ----------------------------------------------------------------------------- */
 
-/* The pieces as GSSAPI wants them: the token, what is only signed, the data, what is only signed. */
+/* The pieces as GSSAPI wants them: the token, what is only signed, the data, what is only signed.
+ */
 static void pdu_iov(const struct gss_pdu *pdu, void *token, size_t token_len,
                     gss_iov_buffer_desc iov[4])
 {
