@@ -10,7 +10,7 @@ struct framed {
     struct tls *tls;
     uint8_t *in; /* plaintext: [at, len) is not yet dealt with */
     size_t at, len, cap;
-    size_t wanted; /* bytes of the frame that begins at `at`, as far as known */
+    size_t wanted;          /* bytes of the frame that begins at `at`, as far as known */
     enum framed_event fate; /* MORE while all is well */
     bool up;
     const char *why;
@@ -133,4 +133,7 @@ bool framed_send_parts(struct framed *f, const struct frame *frame)
 void framed_goodbye(struct framed *f) { tls_goodbye(f->tls); }
 size_t framed_pull(struct framed *f, uint8_t *to, size_t cap) { return tls_pull(f->tls, to, cap); }
 size_t framed_pending(const struct framed *f) { return tls_pending(f->tls); }
-const char *framed_error(const struct framed *f) { return f->why != NULL ? f->why : tls_error(f->tls); }
+const char *framed_error(const struct framed *f)
+{
+    return f->why != NULL ? f->why : tls_error(f->tls);
+}

@@ -1,6 +1,6 @@
 #pragma once
-/* Frames inside TLS, without I/O: ciphertext in, frames out, frames in, ciphertext out. Every daemon's
- * links and the administrator's command are thin loops around it. */
+/* Frames inside TLS, without I/O: ciphertext in, frames out, frames in, ciphertext out. Every
+ * daemon's links and the administrator's command are thin loops around it. */
 #include "proto/cluster/frame.h"
 #include "proto/daemon/tls.h"
 
@@ -18,7 +18,8 @@ enum framed_event {
 struct framed *framed_new(struct tls_context *context, bool server);
 /* Accepts NULL. */
 void framed_free(struct framed *f);
-/* Ciphertext as it arrived; a client begins with an empty slice. Then call framed_next until MORE. */
+/* Ciphertext as it arrived; a client begins with an empty slice. Then call framed_next until MORE.
+ */
 void framed_feed(struct framed *f, struct slice ciphertext);
 enum framed_event framed_next(struct framed *f, struct frame *out);
 const struct tls_peer *framed_peer(const struct framed *f);

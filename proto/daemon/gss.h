@@ -1,10 +1,10 @@
 #pragma once
 /* Accepting a security context: SPNEGO, Kerberos or NTLM tokens in, an identity and keys out.
  *
- * A thin shell around MIT's GSSAPI and the gss-ntlmssp mechanism, used by the node's SMB login and by
- * the witness. Every call may block (keytab, key file, replay cache), so it belongs on a worker
- * thread. There is no global state: any number of contexts may be stepped at once, each by one thread
- * at a time (different threads for successive calls are fine).
+ * A thin shell around MIT's GSSAPI and the gss-ntlmssp mechanism, used by the node's SMB login and
+ * by the witness. Every call may block (keytab, key file, replay cache), so it belongs on a worker
+ * thread. There is no global state: any number of contexts may be stepped at once, each by one
+ * thread at a time (different threads for successive calls are fine).
  *
  *   gss_accept_new ── step(token) ──► CONTINUE ── send `out`, step(next token) ...
  *                        ├──► DONE      send `out` if not empty, then ask gss_accept_peer()
@@ -47,11 +47,13 @@ struct gss_accept *gss_accept_new(const struct gss_accept_config *config);
 void gss_accept_free(struct gss_accept *g);
 
 /* One leg. `out` is the token to send back: the context's memory, valid until the next call; it may
- * be empty, and may be present with REFUSED (an SPNEGO reject). After DONE or REFUSED no more steps. */
+ * be empty, and may be present with REFUSED (an SPNEGO reject). After DONE or REFUSED no more
+ * steps. */
 enum gss_accept_status gss_accept_step(struct gss_accept *g, struct slice in, struct slice *out);
 
-/* The NegTokenInit2 that the SMB2 NEGOTIATE response carries ([MS-SPNG] 3.2.5.2): the mechanisms this
- * configuration can really accept, Kerberos first. Written to `out`; false when there is none. */
+/* The NegTokenInit2 that the SMB2 NEGOTIATE response carries ([MS-SPNG] 3.2.5.2): the mechanisms
+ * this configuration can really accept, Kerberos first. Written to `out`; false when there is none.
+ */
 bool gss_accept_hint(const struct gss_accept_config *config, struct writer *out);
 
 /* After DONE only. */
@@ -60,11 +62,11 @@ const struct gss_peer *gss_accept_peer(const struct gss_accept *g);
  * service name this keytab does not know, clock skew, unknown user or wrong password. "" before. */
 const char *gss_accept_error(const struct gss_accept *g);
 
-/* --- Per-message protection of DCE/RPC PDUs, [MS-RPCE] 2.2.2.11 and 3.3.1.5.2.2 -------------------
- * Header signing is possible with every mechanism. A context is used with `seal` always or never. */
+/* --- Per-message protection of DCE/RPC PDUs, [MS-RPCE] 2.2.2.11 and 3.3.1.5.2.2. Header signing is
+ * possible with every mechanism. A context is used with `seal` always or never. */
 
-/* A PDU in pieces: `data` (stub and padding) is signed, and sealed in place when asked; `head` (the PDU
- * header) and `tail` (sec_trailer) are only signed, and only under header signing. */
+/* A PDU in pieces: `data` (stub and padding) is signed, and sealed in place when asked; `head` (the
+ * PDU header) and `tail` (sec_trailer) are only signed, and only under header signing. */
 struct gss_pdu {
     struct slice head;
     uint8_t *data;
@@ -76,8 +78,10 @@ struct gss_pdu {
 
 /* Length of auth_value for such PDUs; the same for every PDU of a context. 0 on failure. */
 size_t gss_accept_token_size(struct gss_accept *g, bool seal);
-/* Protects in place; `token` receives exactly gss_accept_token_size() bytes. False: see the error. */
+/* Protects in place; `token` receives exactly gss_accept_token_size() bytes. False: see the error.
+ */
 bool gss_accept_protect(struct gss_accept *g, const struct gss_pdu *pdu, uint8_t *token,
                         size_t token_len);
-/* Verifies and unseals in place. False when the PDU was not made by the peer: drop the connection. */
+/* Verifies and unseals in place. False when the PDU was not made by the peer: drop the connection.
+ */
 bool gss_accept_verify(struct gss_accept *g, const struct gss_pdu *pdu, struct slice token);

@@ -1,6 +1,7 @@
 #pragma once
-/* The file from which gss-ntlmssp takes the users of NTLM: smbpasswd lines with NT hashes, so that no
- * password is ever stored. Each daemon that accepts NTLM writes its own from the cluster's users. */
+/* The file from which gss-ntlmssp takes the users of NTLM: smbpasswd lines with NT hashes, so that
+ * no password is ever stored. Each daemon that accepts NTLM writes its own from the cluster's
+ * users. */
 #include "proto/base/bytes.h"
 
 struct keyfile_user {

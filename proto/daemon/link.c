@@ -17,8 +17,8 @@ struct link {
     struct link_callbacks cb;
     void *owner;
     char name[80];
-    size_t queued;      /* ciphertext bytes libuv holds */
-    unsigned handles;   /* uv handles not yet closed */
+    size_t queued;    /* ciphertext bytes libuv holds */
+    unsigned handles; /* uv handles not yet closed */
     bool dead, closing;
     uint8_t scratch[READ_BYTES];
 };
@@ -74,7 +74,8 @@ static void lost(struct link *l, bool by_peer, const char *why)
 
 static bool closed_by_peer(ssize_t error)
 {
-    return error == UV_EOF || error == UV_ECONNRESET || error == UV_EPIPE || error == UV_ECONNREFUSED;
+    return error == UV_EOF || error == UV_ECONNRESET || error == UV_EPIPE ||
+           error == UV_ECONNREFUSED;
 }
 
 struct write {
@@ -164,10 +165,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         feed(l, slice_of(buf->base, (size_t)n));
 }
 
-static void on_handshake_late(uv_timer_t *timer)
-{
-    lost(timer->data, false, "no answer in time");
-}
+static void on_handshake_late(uv_timer_t *timer) { lost(timer->data, false, "no answer in time"); }
 
 /* A dead peer is noticed in seconds, not at TCP's pace; small messages leave at once. */
 static void tune(struct link *l)
@@ -215,8 +213,8 @@ static void on_connected(uv_connect_t *request, int status)
     feed(l, (struct slice){0});
 }
 
-struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to, const char *from,
-                          const struct link_callbacks *cb, void *owner)
+struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to,
+                          const char *from, const struct link_callbacks *cb, void *owner)
 {
     struct sockaddr_storage target, source;
     char bound[80];
@@ -234,7 +232,8 @@ struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *
         bad = bad || uv_tcp_bind(&l->tcp, (struct sockaddr *)&source, 0) != 0;
     }
     l->connect.data = l;
-    if (bad || uv_tcp_connect(&l->connect, &l->tcp, (struct sockaddr *)&target, on_connected) != 0) {
+    if (bad ||
+        uv_tcp_connect(&l->connect, &l->tcp, (struct sockaddr *)&target, on_connected) != 0) {
         destroy(l);
         return NULL;
     }

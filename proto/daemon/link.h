@@ -4,9 +4,9 @@
  *
  *   link_connect / link_accept ──► up(peer) ── frame()* ──► down(by_peer, why)
  *
- * `down` comes exactly once for every link that was not closed by link_close, also when it never came
- * up; afterwards the link is gone. A link whose other end does not take what it is sent is broken off
- * at LINK_QUEUE_MAX: nothing is unbounded. */
+ * `down` comes exactly once for every link that was not closed by link_close, also when it never
+ * came up; afterwards the link is gone. A link whose other end does not take what it is sent is
+ * broken off at LINK_QUEUE_MAX: nothing is unbounded. */
 #include "proto/cluster/frame.h"
 #include "proto/daemon/tls.h"
 #include <uv.h>
@@ -27,8 +27,8 @@ bool link_address(const char *text, struct sockaddr_storage *out);
 
 /* Begins to connect to `to`, from `from` (an IP literal, or NULL for any). NULL when there is no
  * memory or an address is bad. `owner` is yours. */
-struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to, const char *from,
-                          const struct link_callbacks *cb, void *owner);
+struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to,
+                          const char *from, const struct link_callbacks *cb, void *owner);
 /* Takes the connection that `server` has waiting. NULL on failure. */
 struct link *link_accept(uv_stream_t *server, struct tls_context *tls,
                          const struct link_callbacks *cb, void *owner);

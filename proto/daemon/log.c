@@ -52,7 +52,8 @@ static const char *word_of(enum log_level level)
     return "";
 }
 
-/* May the site say one more line in this window? `held` receives how many it could not say before. */
+/* May the site say one more line in this window? `held` receives how many it could not say before.
+ */
 static int admit(struct log_site *site, uint64_t window, uint32_t *held)
 {
     *held = 0;

@@ -18,8 +18,8 @@ struct log_site {
 
 /* `name` is the daemon's, and lives as long as the process. Before this call lines have no name. */
 void log_open(const char *name);
-/* "error", "warn", "info" (as at the start) or "debug": lines of less weight are dropped. Anything else
- * is taken for "info". */
+/* "error", "warn", "info" (as at the start) or "debug": lines of less weight are dropped. Anything
+ * else is taken for "info". */
 void log_set_level(const char *level);
 void log_limit(enum log_level level);
 /* Writes one line; line breaks and control characters in it become '?'. Keeps errno. */

@@ -3,7 +3,8 @@
  * recommends doing without its library. Nothing happens when no manager listens. */
 #include <stdint.h>
 
-/* `state` is lines such as "READY=1\nSTATUS=serving". 1 when sent, 0 when nobody listens, -errno. */
+/* `state` is lines such as "READY=1\nSTATUS=serving". 1 when sent, 0 when nobody listens, -errno.
+ */
 int notify(const char *state);
 /* How often "WATCHDOG=1" must be sent, in nanoseconds: half of $WATCHDOG_USEC; 0: no watchdog. */
 uint64_t notify_watchdog_ns(void);

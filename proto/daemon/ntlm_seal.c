@@ -104,8 +104,8 @@ bool ntlm_seal_check(struct ntlm_seal *n, struct slice whole, struct slice signa
     uint8_t want[NTLM_SIGNATURE_SIZE];
     struct reader r = reader_of(signature);
     read_skip(&r, NTLM_SIGNATURE_SIZE - 4);
-    /* [MS-SPNG] 3.2.5.1: mechListMICs take number 0 of each direction and leave the RC4 streams; the number
-     * of the first message tells whether they were exchanged. */
+    /* [MS-SPNG] 3.2.5.1: mechListMICs take number 0 of each direction and leave the RC4 streams;
+     * the number of the first message tells whether they were exchanged. */
     if (n->receive.sequence == 0 && n->send.sequence == 0 && read_u32(&r) == 1)
         n->receive.sequence = n->send.sequence = 1;
     mac(n->receive.sign_key, n->receive.sequence++, whole, want);

@@ -1,9 +1,9 @@
 #pragma once
-/* NTLM message confidentiality with header signing, [MS-NLMP] 3.4: the one thing of NTLM that is here
- * and not in gss-ntlmssp. A DCE/RPC PDU is sealed in its middle and signed as a whole; gss_wrap() can
- * only sign what it seals and there are no iov calls, and clients (Samba's always, Windows' when both
- * ends can) sign the whole. RC4 is used for nothing else, and only when a client insists on NTLM with
- * sealing. Server side only. */
+/* NTLM message confidentiality with header signing, [MS-NLMP] 3.4: the one thing of NTLM that is
+ * here and not in gss-ntlmssp. A DCE/RPC PDU is sealed in its middle and signed as a whole;
+ * gss_wrap() can only sign what it seals and there are no iov calls, and clients (Samba's always,
+ * Windows' when both ends can) sign the whole. RC4 is used for nothing else, and only when a client
+ * insists on NTLM with sealing. Server side only. */
 #include "proto/base/bytes.h"
 
 struct ntlm_rc4 {
@@ -28,8 +28,9 @@ struct ntlm_seal {
 #define NTLM_SIGNATURE_SIZE 16u
 #define NTLM_MESSAGE_MAX 8192u /* longest that is signed */
 
-/* `session_key` is the ExportedSessionKey (16 bytes), `flags` those of the AUTHENTICATE_MESSAGE. False
- * unless they promise extended session security, 128 bits and sealing: nothing weaker is done. */
+/* `session_key` is the ExportedSessionKey (16 bytes), `flags` those of the AUTHENTICATE_MESSAGE.
+ * False unless they promise extended session security, 128 bits and sealing: nothing weaker is
+ * done. */
 bool ntlm_seal_init(struct ntlm_seal *n, struct slice session_key, uint32_t flags);
 /* Signs `whole`, which is a copy of the PDU in the clear, and seals `data` in place. */
 void ntlm_seal_protect(struct ntlm_seal *n, struct slice whole, uint8_t *data, size_t len,

@@ -36,6 +36,6 @@ struct options {
 bool options_parse(struct options *o, int argc, char **argv, int *exit_code);
 /* "flotilla-node 0.1", as --version prints it. */
 const char *options_version(void);
-/* What the daemons, which differ in name only, need: --config FILE. Exits after --help, --version and
- * mistakes. The path of the configuration file; `purpose` is one clause for --help. */
+/* What the daemons, which differ in name only, need: --config FILE. Exits after --help, --version
+ * and mistakes. The path of the configuration file; `purpose` is one clause for --help. */
 const char *options_daemon(int argc, char **argv, const char *name, const char *purpose);

@@ -72,11 +72,12 @@ static bool add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 
 static bool add_name(X509_NAME *name, const char *field, const char *value)
 {
-    return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, (const unsigned char *)value, -1, -1,
-                                      0) == 1;
+    return X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, (const unsigned char *)value, -1,
+                                      -1, 0) == 1;
 }
 
-/* An unsigned certificate with a random serial, valid from an hour ago (clocks differ) for `days`. */
+/* An unsigned certificate with a random serial, valid from an hour ago (clocks differ) for `days`.
+ */
 static X509 *blank(EVP_PKEY *key, int days)
 {
     X509 *cert = X509_new();
@@ -151,7 +152,8 @@ static bool describe(X509 *cert, X509 *ca, const struct pki_subject *s)
     (void)snprintf(id, sizeof id, "%u", s->node_id);
     bool ok = add_name(name, "O", "Flotilla") &&
               add_name(name, "OU", s->role == TLS_ROLE_ADMIN ? "admin" : "node") &&
-              (s->node_id == 0 || add_name(name, "serialNumber", id)) && add_name(name, "CN", s->name) &&
+              (s->node_id == 0 || add_name(name, "serialNumber", id)) &&
+              add_name(name, "CN", s->name) &&
               X509_set_issuer_name(cert, X509_get_subject_name(ca)) == 1 &&
               add_extension(cert, ca, NID_basic_constraints, "critical,CA:FALSE") &&
               add_extension(cert, ca, NID_key_usage, "critical,digitalSignature") &&
@@ -213,7 +215,8 @@ static int sync_folder_of(const char *path)
     char folder[4096] = ".";
     const char *slash = strrchr(path, '/');
     if (slash != NULL)
-        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash == path ? 1 : slash - path), path);
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash == path ? 1 : slash - path),
+                       path);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;

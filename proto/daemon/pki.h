@@ -1,14 +1,14 @@
 #pragma once
-/* The cluster's certificates: ECDSA P-256, one CA of its own, made by `flotilla cluster init`. All PEM
- * texts are NUL-terminated malloc'ed strings the caller frees; NULL with a sentence in `error`
+/* The cluster's certificates: ECDSA P-256, one CA of its own, made by `flotilla cluster init`. All
+ * PEM texts are NUL-terminated malloc'ed strings the caller frees; NULL with a sentence in `error`
  * (TLS_ERROR_MAX bytes) when something failed. */
 #include "proto/base/bytes.h"
 #include "proto/daemon/tls.h"
 
 struct pki_subject {
-    const char *name;   /* CN */
-    enum tls_role role; /* OU */
-    uint32_t node_id;   /* serialNumber; 0 for administrators */
+    const char *name;    /* CN */
+    enum tls_role role;  /* OU */
+    uint32_t node_id;    /* serialNumber; 0 for administrators */
     const char *address; /* IP for subjectAltName, or NULL */
 };
 
@@ -16,7 +16,8 @@ struct pki_subject {
 bool pki_make_ca(const char *cluster_name, char **key_pem, char **cert_pem, char *error);
 /* A new key and a request to have `name` certified with it. The issuer decides the rest. */
 bool pki_make_request(const char *name, char **key_pem, char **csr_pem, char *error);
-/* Certifies the key in the request for `subject`, for `days`; the request's own subject is ignored. */
+/* Certifies the key in the request for `subject`, for `days`; the request's own subject is ignored.
+ */
 char *pki_sign(struct slice csr_pem, struct slice ca_key_pem, struct slice ca_cert_pem,
                const struct pki_subject *subject, int days, char *error);
 /* SHA-256 of the certificate's DER form. */

@@ -8,15 +8,16 @@
 enum { SETTINGS_ERROR_MAX = 512, SETTINGS_COORDINATORS_MAX = 9 };
 
 struct settings_coordinator {
-    uint32_t id;       /* node id, which is its Raft id too */
-    char address[80];  /* "address:port" */
+    uint32_t id;      /* node id, which is its Raft id too */
+    char address[80]; /* "address:port" */
 };
 
 struct settings {
     /* [cluster] */
     char cluster_name[64];
     uint8_t cluster_id[16];
-    struct settings_coordinator coordinators[SETTINGS_COORDINATORS_MAX]; /* coordinator = ID ADDR:PORT */
+    struct settings_coordinator
+        coordinators[SETTINGS_COORDINATORS_MAX]; /* coordinator = ID ADDR:PORT */
     uint32_t coordinator_count;
     /* [tls] */
     char ca[4096], cert[4096], key[4096];
@@ -24,9 +25,9 @@ struct settings {
     uint32_t node_id;
     char node_name[64], address[64];
     uint32_t data_port, smb_port;
-    char data_dir[4096];    /* extents and journal */
-    char state_dir[4096];   /* key file for NTLM, sockets */
-    uint64_t memory_mib;    /* buffers and pools of flotilla-node */
+    char data_dir[4096];  /* extents and journal */
+    char state_dir[4096]; /* key file for NTLM, sockets */
+    uint64_t memory_mib;  /* buffers and pools of flotilla-node */
     /* [coordinator] */
     bool coordinator_enabled;
     bool coordinator_joins; /* first start: it was added to a cluster that exists */
@@ -42,7 +43,8 @@ struct settings {
     char log_level[16];
 };
 
-/* Reads and checks the file. False with "file:line: what is wrong" in `error` (SETTINGS_ERROR_MAX). */
+/* Reads and checks the file. False with "file:line: what is wrong" in `error` (SETTINGS_ERROR_MAX).
+ */
 bool settings_load(struct settings *s, const char *path, char *error);
 /* "a:1,b:2" of all coordinators, as an array of pointers into `s`. */
 uint32_t settings_coordinators(const struct settings *s, const char **out);

@@ -8,8 +8,10 @@
 
 static enum log_level level_of(const char *text)
 {
-    static const struct { const char *name; enum log_level level; } names[] = {
-        {"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN}, {"debug", LOG_LEVEL_DEBUG}};
+    static const struct {
+        const char *name;
+        enum log_level level;
+    } names[] = {{"error", LOG_LEVEL_ERROR}, {"warn", LOG_LEVEL_WARN}, {"debug", LOG_LEVEL_DEBUG}};
     for (size_t i = 0; i < array_len(names); i++)
         if (strcmp(text, names[i].name) == 0)
             return names[i].level;
@@ -21,8 +23,8 @@ bool daemon_start(struct start *s, int argc, char **argv, const char *name, cons
 {
     char error[SETTINGS_ERROR_MAX]; /* the longer of the two */
     s->config = "/etc/flotilla/flotilla.conf";
-    const struct option_row rows[] = {
-        {"config", 'c', OPTION_TEXT, &s->config, "FILE", "read FILE instead of /etc/flotilla/flotilla.conf"}};
+    const struct option_row rows[] = {{"config", 'c', OPTION_TEXT, &s->config, "FILE",
+                                       "read FILE instead of /etc/flotilla/flotilla.conf"}};
     struct options options = {.program = name, .summary = summary, .rows = rows, .count = 1};
     if (!options_parse(&options, argc, argv, exit_code))
         return false;

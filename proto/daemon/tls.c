@@ -75,7 +75,8 @@ static void explain(struct tls *t, X509_STORE_CTX *store)
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
         (void)snprintf(t->error, sizeof t->error,
-                       "the certificate of '%s' is of another cluster (issued by '%s')", subject, issuer);
+                       "the certificate of '%s' is of another cluster (issued by '%s')", subject,
+                       issuer);
         break;
     default: /* any of some eighty codes */
         (void)snprintf(t->error, sizeof t->error, "the certificate of '%s' is refused: %s", subject,
@@ -128,13 +129,15 @@ static SSL_CTX *bare_context(char *error)
         SSL_CTX_free(ssl);
         return NULL;
     }
-    /* AES-128-GCM first: the fastest with AES instructions. No tickets: every connection proves itself. */
+    /* AES-128-GCM first: the fastest with AES instructions. No tickets: every connection proves
+     * itself. */
     (void)SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384");
     (void)SSL_CTX_set_num_tickets(ssl, 0);
     (void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_cert_verify_callback(ssl, verify_certificate, NULL);
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-    (void)SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    (void)SSL_CTX_set_mode(ssl,
+                           SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     return ssl;
 }
 
@@ -159,16 +162,19 @@ static bool load_own_certificate(SSL_CTX *ssl, const struct tls_files *files, ch
     }
     X509_STORE_CTX *check = X509_STORE_CTX_new();
     bool ours = check != NULL &&
-                X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(ssl), (X509 *)(uintptr_t)own, NULL) == 1 &&
+                X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(ssl), (X509 *)(uintptr_t)own,
+                                    NULL) == 1 &&
                 X509_verify_cert(check) == 1;
     if (!ours)
-        (void)snprintf(error, TLS_ERROR_MAX, "the certificate %.80s is not of the cluster whose CA is %.80s",
-                       files->cert, files->ca);
+        (void)snprintf(error, TLS_ERROR_MAX,
+                       "the certificate %.80s is not of the cluster whose CA is %.80s", files->cert,
+                       files->ca);
     X509_STORE_CTX_free(check);
     return ours;
 }
 
-/* The CA goes along with our certificate, so that a joining machine can know it by its fingerprint. */
+/* The CA goes along with our certificate, so that a joining machine can know it by its fingerprint.
+ */
 static void send_ca_too(SSL_CTX *ssl, const char *ca_path)
 {
     BIO *file = BIO_new_file(ca_path, "r");
@@ -273,8 +279,9 @@ static enum tls_result fail(struct tls *t, const char *what)
     return TLS_FAILED;
 }
 
-/* Who is it, by the subject? False, with the reason in t->error, when nobody may be that: a certificate
- * of the cluster's CA without a role of ours, or an administrator's on a machine that plays server. */
+/* Who is it, by the subject? False, with the reason in t->error, when nobody may be that: a
+ * certificate of the cluster's CA without a role of ours, or an administrator's on a machine that
+ * plays server. */
 static bool learn_peer(struct tls *t)
 {
     X509 *cert = SSL_get0_peer_certificate(t->ssl);
@@ -291,8 +298,8 @@ static bool learn_peer(struct tls *t)
     t->peer.node_id = (uint32_t)strtoul(id, NULL, 10);
     if (t->peer.role == TLS_ROLE_NODE || (t->peer.role == TLS_ROLE_ADMIN && t->server))
         return true;
-    (void)snprintf(t->error, sizeof t->error, "the certificate of '%.100s' is not a node's (OU '%s')",
-                   t->peer.name, role);
+    (void)snprintf(t->error, sizeof t->error,
+                   "the certificate of '%.100s' is not a node's (OU '%s')", t->peer.name, role);
     return false;
 }
 
@@ -300,10 +307,11 @@ static bool learn_peer(struct tls *t)
 static enum tls_result handshake_failed(struct tls *t)
 {
     int reason = ERR_GET_REASON(ERR_peek_last_error());
-    if (t->error[0] == '\0' && (reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA ||
-                                reason == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE))
-        (void)snprintf(t->error, sizeof t->error,
-                       "the other end does not accept our certificate: it belongs to another cluster");
+    if (t->error[0] == '\0' &&
+        (reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA || reason == SSL_R_SSLV3_ALERT_BAD_CERTIFICATE))
+        (void)snprintf(
+            t->error, sizeof t->error,
+            "the other end does not accept our certificate: it belongs to another cluster");
     return fail(t, "TLS handshake");
 }
 
@@ -312,8 +320,8 @@ enum tls_result tls_feed(struct tls *t, struct slice ciphertext)
     if (t->failed)
         return TLS_FAILED;
     size_t done = 0;
-    if (ciphertext.len > 0 && (BIO_write_ex(t->in, ciphertext.at, ciphertext.len, &done) != 1 ||
-                               done != ciphertext.len))
+    if (ciphertext.len > 0 &&
+        (BIO_write_ex(t->in, ciphertext.at, ciphertext.len, &done) != 1 || done != ciphertext.len))
         return fail(t, "out of memory");
     if (SSL_is_init_finished(t->ssl))
         return TLS_OK;

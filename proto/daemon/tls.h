@@ -1,9 +1,9 @@
 #pragma once
 /* TLS 1.3 between Flotilla's own daemons, with certificates of the cluster's CA on both ends.
  *
- * Through memory BIOs, so this does no I/O: ciphertext is fed in and taken out, and one module serves
- * io_uring, libuv and the simulator. A certificate's subject says who somebody is: CN the name, OU the
- * role ("node" or "admin"), serialNumber the node id. Nobody else gets in. */
+ * Through memory BIOs, so this does no I/O: ciphertext is fed in and taken out, and one module
+ * serves io_uring, libuv and the simulator. A certificate's subject says who somebody is: CN the
+ * name, OU the role ("node" or "admin"), serialNumber the node id. Nobody else gets in. */
 #include "proto/base/bytes.h"
 
 struct tls_context;
@@ -24,8 +24,8 @@ struct tls_files {
     const char *ca, *cert, *key; /* PEM paths; cert and key may be NULL for a joining client */
 };
 
-/* Loads and checks the files: readable, matching, in date, issued by the CA. NULL with a clear sentence
- * in `error` (TLS_ERROR_MAX bytes). */
+/* Loads and checks the files: readable, matching, in date, issued by the CA. NULL with a clear
+ * sentence in `error` (TLS_ERROR_MAX bytes). */
 struct tls_context *tls_context_new(const struct tls_files *files, char *error);
 /* A client that trusts whoever holds the CA with this SHA-256 fingerprint (32 bytes, from a join
  * token), and presents no certificate of its own. */
@@ -63,6 +63,6 @@ size_t tls_pull(struct tls *t, uint8_t *to, size_t cap);
 size_t tls_pending(const struct tls *t);
 /* Says goodbye: pull and send what it leaves. */
 void tls_goodbye(struct tls *t);
-/* What failed, one sentence: "the certificate of n2 was issued by another cluster", "... expired on ..."
- * Never NULL. */
+/* What failed, one sentence: "the certificate of n2 was issued by another cluster", "... expired on
+ * ..." Never NULL. */
 const char *tls_error(const struct tls *t);

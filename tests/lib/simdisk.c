@@ -312,15 +312,9 @@ static enum store_result carry_out(struct simdisk *d, const struct simdisk_op *o
             return STORE_NO_SPACE;
         do_reserve(d, disk);
         break;
-    case DISK_PUNCH:
-        do_punch(d, disk);
-        break;
-    case DISK_DELETE:
-        do_delete(d, disk);
-        break;
-    case DISK_LIST:
-        *count = do_list(d, disk);
-        break;
+    case DISK_PUNCH: do_punch(d, disk); break;
+    case DISK_DELETE: do_delete(d, disk); break;
+    case DISK_LIST: *count = do_list(d, disk); break;
     }
     return STORE_OK;
 }

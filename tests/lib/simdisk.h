@@ -1,6 +1,6 @@
 #pragma once
-/* A disk of one node, in memory, for tests and the simulator. It carries out the store's disk effects
- * one at a time, in any order the caller likes, and can be crashed in between:
+/* A disk of one node, in memory, for tests and the simulator. It carries out the store's disk
+ * effects one at a time, in any order the caller likes, and can be crashed in between:
  *
  *   simdisk_start    takes an effect; nothing has happened yet; returns a number
  *   simdisk_finish   does it; from now on it is durable; gives the outcome for the DISK event
@@ -16,7 +16,7 @@ struct simdisk {
     struct simdisk_file *files;
     struct simdisk_op *ops;
     uint64_t next_op;
-    uint64_t capacity_blocks, used_blocks; /* capacity 0: endless */
+    uint64_t capacity_blocks, used_blocks;              /* capacity 0: endless */
     uint32_t fail_read_per_mille, fail_write_per_mille; /* IO_ERROR, nothing done */
     bool lying;
     uint64_t writes, reads; /* finished */

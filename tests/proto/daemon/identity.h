@@ -10,7 +10,8 @@ struct identity {
     char ca_path[96], cert_path[96], key_path[96];
 };
 
-/* `like`: another identity of the same cluster, or NULL for a new cluster. Fails the test on error. */
+/* `like`: another identity of the same cluster, or NULL for a new cluster. Fails the test on error.
+ */
 struct identity make_identity(const struct pki_subject *who, const struct identity *like, int days);
 /* Frees it and removes its files. */
 void drop_identity(struct identity *id);

@@ -126,7 +126,7 @@ static void test_not_a_frame(void **state)
     drop_identity(&one);
 }
 
-/* --- links: two ends on one loop --------------------------------------------------------------- */
+/* --- links: two ends on one loop -------------------------------------------------------------- */
 
 struct meeting {
     uv_loop_t loop;

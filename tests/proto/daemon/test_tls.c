@@ -22,7 +22,8 @@ static const struct pki_subject node_1 = {
 static const struct pki_subject node_2 = {.name = "n2", .role = TLS_ROLE_NODE, .node_id = 2};
 static const struct pki_subject admin = {.name = "alice", .role = TLS_ROLE_ADMIN};
 
-/* Carries what `from` has to say to `to`, in pieces of a random size. True when there was anything. */
+/* Carries what `from` has to say to `to`, in pieces of a random size. True when there was anything.
+ */
 static bool carry(struct tls *from, struct tls *to, struct prng *p)
 {
     uint8_t piece[700];
