@@ -96,7 +96,7 @@ void cmd_session_setup(struct smb *s, struct smb_request *r)
     start_round(s, r, session, req.security);
 }
 
-/* ---- success ------------------------------------------------------------------------------------- */
+/* ---- success -------------------------------------------------------------------------------- */
 
 static bool copy_token(struct smb_session *session, const struct smb_principal *who)
 {
@@ -153,10 +153,8 @@ static bool make_keys(struct smb *s, struct smb_session *session, struct slice g
     ok = ok && session->sign_key != NULL;
     if (ok && is_v3(c) && c->cipher != SMB_CIPHER_NONE) {
         enum smb_cipher cipher = (enum smb_cipher)c->cipher;
-        session->seal_key =
-            seal_key_new(s->mem, cipher, slice_of(keys.seal.bytes, keys.seal.size));
-        session->open_key =
-            seal_key_new(s->mem, cipher, slice_of(keys.open.bytes, keys.open.size));
+        session->seal_key = seal_key_new(s->mem, cipher, slice_of(keys.seal.bytes, keys.seal.size));
+        session->open_key = seal_key_new(s->mem, cipher, slice_of(keys.open.bytes, keys.open.size));
         ok = session->seal_key != NULL && session->open_key != NULL;
     }
     smb_keys_wipe(&keys);
@@ -175,8 +173,8 @@ static void set_expiry(struct smb *s, struct smb_session *session, uint64_t expi
     smb_timer_arm(s, &session->expiry, TIMER_SESSION, at);
 }
 
-static ntstatus first_logon(struct smb *s, const struct smb_request *r,
-                            struct smb_session *session, const struct smb_event *ev)
+static ntstatus first_logon(struct smb *s, const struct smb_request *r, struct smb_session *session,
+                            const struct smb_event *ev)
 {
     const struct setup *setup = r->scratch;
     const struct smb_conn *c = session->conn;
@@ -209,8 +207,8 @@ static ntstatus accept(struct smb *s, struct smb_request *r, struct smb_session 
         return STATUS_ACCESS_DENIED;
     if (who->guest || who->user_sid.len == 0 || ev->auth.session_key.len == 0)
         return STATUS_LOGON_FAILURE;
-    ntstatus status = is_reauth(session) ? renewed_logon(session, who)
-                                         : first_logon(s, r, session, ev);
+    ntstatus status =
+        is_reauth(session) ? renewed_logon(session, who) : first_logon(s, r, session, ev);
     if (status != STATUS_OK)
         return status;
     set_expiry(s, session, who->expires);
@@ -219,7 +217,7 @@ static ntstatus accept(struct smb *s, struct smb_request *r, struct smb_session 
     return STATUS_OK;
 }
 
-/* ---- outcome of a round -------------------------------------------------------------------------- */
+/* ---- outcome of a round --------------------------------------------------------------------- */
 
 static void reply(struct smb *s, struct smb_request *r, ntstatus status, struct slice blob)
 {

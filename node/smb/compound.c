@@ -12,15 +12,14 @@
 
 static size_t pad8(size_t n) { return (8 - n % 8) % 8; }
 
-/* ---- one reply ----------------------------------------------------------------------------------- */
+/* ---- one reply ------------------------------------------------------------------------------ */
 
 static bool wants_signature(struct smb *s, const struct smb_request *r)
 {
     const struct smb_session *session = table_get(&s->sessions, r->session_at);
     if (session == NULL || session->sign_key == NULL || !handle_none(r->seal_session))
         return false;
-    return r->sign_reply || session->signing_required ||
-           (r->header.flags & SMB2_FLAGS_SIGNED) != 0;
+    return r->sign_reply || session->signing_required || (r->header.flags & SMB2_FLAGS_SIGNED) != 0;
 }
 
 /* [MS-SMB2] 3.3.4.2 to 3.3.4.4: the header of a reply is that of the request, changed. */
@@ -46,7 +45,8 @@ static void put_header(struct smb *s, struct smb_request *r, struct smb_part *p,
         h.flags |= r->header.flags & SMB2_FLAGS_RELATED_OPERATIONS;
     /* 3.3.4.2: credits of an asynchronous request are granted with the interim response. */
     if (r->async_id == 0 || interim)
-        h.credits = window_grant(&r->conn->window, r->header.credits, conn_credit_limit(s, r->conn));
+        h.credits =
+            window_grant(&r->conn->window, r->header.credits, conn_credit_limit(s, r->conn));
     if (r->async_id != 0) {
         h.flags |= SMB2_FLAGS_ASYNC_COMMAND;
         h.async_id = r->async_id;
@@ -77,7 +77,7 @@ static bool inline_body(struct smb *s, struct smb_request *r, struct smb_part *p
     return true;
 }
 
-/* ---- one frame of replies ------------------------------------------------------------------------ */
+/* ---- one frame of replies ------------------------------------------------------------------- */
 
 struct outgoing {
     uint8_t *at; /* the messages, with room for a transform header before them */
@@ -123,8 +123,8 @@ static bool gather_one(struct smb *s, struct smb_part *p, struct outgoing *out)
     return sign_part(s, p, p->head, p->head_len);
 }
 
-/* Several are copied behind each other, each but the last with NextCommand; all padded, also the last
- * (3.3.4.1.3) unless its data lies elsewhere. Signatures cover the padding. */
+/* Several are copied behind each other, each but the last with NextCommand; all padded, also the
+ * last (3.3.4.1.3) unless its data lies elsewhere. Signatures cover the padding. */
 static bool gather_many(struct smb *s, struct smb_request *r, struct outgoing *out)
 {
     size_t len = 0;
@@ -195,8 +195,8 @@ static bool seal(struct smb *s, struct smb_session *session, struct outgoing *ou
     return true;
 }
 
-/* Sends what has gathered. A reply that cannot be signed or sealed as it must be is never sent in the
- * open: the connection ends instead. */
+/* Sends what has gathered. A reply that cannot be signed or sealed as it must be is never sent
+ * in the open: the connection ends instead. */
 static void flush(struct smb *s, struct smb_request *r)
 {
     if (r->parts == NULL)
@@ -246,7 +246,7 @@ void compound_interim(struct smb *s, struct smb_request *r)
     flush(s, r);
 }
 
-/* ---- the parts ----------------------------------------------------------------------------------- */
+/* ---- the parts ------------------------------------------------------------------------------ */
 
 /* The part's handler is done: its reply gets its header. */
 static void end_part(struct smb *s, struct smb_request *r)
@@ -281,8 +281,7 @@ static void begin_part(struct smb *s, struct smb_request *r)
         /* 3.3.5.2.6, 3.3.5.2.7 <267> */
         request_disconnect(s, r, "malformed header or compound");
         return;
-    case SMB_WALK_MESSAGE:
-        break;
+    case SMB_WALK_MESSAGE: break;
     }
     if (++r->part_index > SMB_PARTS_MAX) {
         request_disconnect(s, r, "too many parts in a compound");

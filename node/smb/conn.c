@@ -151,18 +151,11 @@ void conn_frame(struct smb *s, const struct smb_event *ev)
     struct slice message = slice_of(ev->frame.at, ev->frame.len);
     const char *fault = NULL;
     switch (smb_frame_kind(message)) {
-    case SMB_FRAME_SMB1:
-        negotiate_smb1(s, r, message);
-        return;
-    case SMB_FRAME_TRANSFORM:
-        fault = open_frame(s, r, ev, &message);
-        break;
-    case SMB_FRAME_SMB2:
-        break;
+    case SMB_FRAME_SMB1: negotiate_smb1(s, r, message); return;
+    case SMB_FRAME_TRANSFORM: fault = open_frame(s, r, ev, &message); break;
+    case SMB_FRAME_SMB2: break;
     case SMB_FRAME_COMPRESSED: /* never negotiated */
-    case SMB_FRAME_OTHER:
-        fault = "not an SMB message";
-        break;
+    case SMB_FRAME_OTHER: fault = "not an SMB message"; break;
     }
     /* 3.3.5.2: MaxTransactSize + 256, and the data of a WRITE within the same limit. */
     if (fault == NULL && message.len > c->io_max + 4096)

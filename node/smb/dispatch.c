@@ -1,5 +1,5 @@
-/* Between a parsed header and its handler: what [MS-SMB2] 3.3.5.2 verifies for every request, in its
- * order, and the table of commands. */
+/* Between a parsed header and its handler: what [MS-SMB2] 3.3.5.2 verifies for every request, in
+ * its order, and the table of commands. */
 #include "node/smb/smb_int.h"
 
 /* 3.3.5.2: the most a request may measure unless its command carries data. */
@@ -47,7 +47,7 @@ static bool is_related(const struct smb_request *r)
     return (r->header.flags & SMB2_FLAGS_RELATED_OPERATIONS) != 0;
 }
 
-/* ---- the frame ----------------------------------------------------------------------------------- */
+/* ---- the frame ------------------------------------------------------------------------------ */
 
 /* NULL, or why the connection must go: 3.3.5.2, 3.3.5.2.2, 3.3.5.2.3, 3.3.5.2.6. */
 static const char *connection_fault(struct smb *s, struct smb_request *r)
@@ -81,7 +81,7 @@ static const char *seal_fault(struct smb *s, const struct smb_request *r)
     return NULL;
 }
 
-/* ---- identities ---------------------------------------------------------------------------------- */
+/* ---- identities ----------------------------------------------------------------------------- */
 
 /* 3.3.5.2.7.2: SessionId and TreeId of a related part are those of the part before. */
 static ntstatus take_ids(struct smb_request *r)
@@ -201,8 +201,9 @@ void dispatch_handler(struct smb *s, struct smb_request *r)
     const struct command *c = &commands[r->header.command];
     bool pipe = r->tree != NULL && r->tree->ipc;
     if ((c->needs & NEEDS_LEASE) != 0 && !pipe && !s->lease) {
-        /* A node that has lost touch serves nothing: somebody else may be doing it already. The lease
-         * usually comes back within an election; a client that waits longer is told to try again. */
+        /* A node that has lost touch serves nothing: somebody else may be doing it already. The
+         * lease usually comes back within an election; a client that waits longer is told to try
+         * again. */
         request_hold(s, r);
         return;
     }

@@ -1,5 +1,5 @@
-/* IOCTL ([MS-SMB2] 3.3.5.15): VALIDATE_NEGOTIATE_INFO, pipe transactions, and the proper refusal of all
- * others. */
+/* IOCTL ([MS-SMB2] 3.3.5.15): VALIDATE_NEGOTIATE_INFO, pipe transactions, and the proper refusal
+ * of all others. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/ioctl.h"
@@ -24,7 +24,7 @@ static bool is_fileless(uint32_t code)
            code == FSCTL_PIPE_WAIT;
 }
 
-/* ---- 3.3.5.15.12 --------------------------------------------------------------------------------- */
+/* ---- 3.3.5.15.12 ---------------------------------------------------------------------------- */
 
 /* NULL when what the client remembers is what arrived here; else somebody in between changed it. */
 static const char *validate_fault(const struct smb_conn *c, const struct smb_ioctl_req *req,
@@ -53,8 +53,8 @@ static void validate_negotiate(struct smb *s, struct smb_request *r,
     const struct smb_conn *c = r->conn;
     struct smb_validate_req v;
     ntstatus status = smb_validate_decode(req->input, &v);
-    const char *fault = status == STATUS_OK ? validate_fault(c, req, &v)
-                                            : "VALIDATE_NEGOTIATE_INFO: malformed";
+    const char *fault =
+        status == STATUS_OK ? validate_fault(c, req, &v) : "VALIDATE_NEGOTIATE_INFO: malformed";
     if (fault != NULL) {
         request_disconnect(s, r, fault);
         return;
@@ -71,21 +71,19 @@ static void validate_negotiate(struct smb *s, struct smb_request *r,
     ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, written(&w)});
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------ */
+/* ---- refusals ------------------------------------------------------------------------------- */
 
 static ntstatus refusal(uint32_t code)
 {
     switch (code) {
     case FSCTL_DFS_GET_REFERRALS:
     case FSCTL_DFS_GET_REFERRALS_EX:
-        return STATUS_FS_DRIVER_REQUIRED; /* 3.3.5.15.2: not DFS capable */
+        return STATUS_FS_DRIVER_REQUIRED;    /* 3.3.5.15.2: not DFS capable */
     case FSCTL_QUERY_NETWORK_INTERFACE_INFO: /* one channel a session */
     case FSCTL_PIPE_TRANSCEIVE:              /* 3.3.5.15.3, 3.3.5.15.4: not a pipe */
-    case FSCTL_PIPE_PEEK:
-        return STATUS_NOT_SUPPORTED;
+    case FSCTL_PIPE_PEEK: return STATUS_NOT_SUPPORTED;
     case FSCTL_GET_REPARSE_POINT:
-    case FSCTL_DELETE_REPARSE_POINT:
-        return STATUS_NOT_A_REPARSE_POINT; /* no file is one */
+    case FSCTL_DELETE_REPARSE_POINT: return STATUS_NOT_A_REPARSE_POINT; /* no file is one */
     default: /* <381>: known or not, the file system does not do it */
         return STATUS_INVALID_DEVICE_REQUEST;
     }

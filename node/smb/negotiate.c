@@ -1,7 +1,7 @@
 /* NEGOTIATE: dialect, capabilities and algorithms ([MS-SMB2] 3.3.5.3, 3.3.5.4).
  *
- * What is offered is what works: no DFS, no leases, one channel a session, no persistent handles, no
- * compression. */
+ * What is offered is what works: no DFS, no leases, one channel a session, no persistent
+ * handles, no compression. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/negotiate.h"
@@ -33,7 +33,7 @@ static void send_reply(struct smb *s, struct smb_request *r, const struct smb_ne
     request_reply(s, r, STATUS_OK);
 }
 
-/* ---- SMB1 ---------------------------------------------------------------------------------------- */
+/* ---- SMB1 ----------------------------------------------------------------------------------- */
 
 void negotiate_smb1(struct smb *s, struct smb_request *r, struct slice frame)
 {
@@ -63,7 +63,7 @@ void negotiate_smb1(struct smb *s, struct smb_request *r, struct slice frame)
     request_run(s, r);
 }
 
-/* ---- algorithms of 3.1.1 ------------------------------------------------------------------------- */
+/* ---- algorithms of 3.1.1 -------------------------------------------------------------------- */
 
 static uint16_t choose(struct smb_id_list offered, const uint16_t *preferred, size_t count)
 {
@@ -119,7 +119,7 @@ static void negotiate_30(struct smb_conn *c, struct smb_negotiate_rsp *rsp)
     rsp->capabilities |= SMB2_GLOBAL_CAP_ENCRYPTION;
 }
 
-/* ---- SMB2 ---------------------------------------------------------------------------------------- */
+/* ---- SMB2 ----------------------------------------------------------------------------------- */
 
 static bool remember_client(struct smb_conn *c, const struct smb_negotiate_req *req)
 {
@@ -148,8 +148,7 @@ void cmd_negotiate(struct smb *s, struct smb_request *r)
     if (status == STATUS_OK && !remember_client(c, &req))
         status = STATUS_INVALID_PARAMETER;
     if (status == STATUS_OK) {
-        rsp.dialect =
-            (uint16_t)smb_dialect_choose(req.dialects, SMB_DIALECT_202, SMB_DIALECT_311);
+        rsp.dialect = (uint16_t)smb_dialect_choose(req.dialects, SMB_DIALECT_202, SMB_DIALECT_311);
         if (rsp.dialect == SMB_DIALECT_NONE)
             status = STATUS_NOT_SUPPORTED;
     }

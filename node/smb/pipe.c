@@ -1,5 +1,5 @@
-/* IPC$: named pipes whose other end is proto/rpc ([MS-SMB2] 3.3.5.9, 3.3.5.12, 3.3.5.13, 3.3.5.15.3).
- * All calls are answered from the cluster's configuration, so nothing here waits. */
+/* IPC$: named pipes whose other end is proto/rpc ([MS-SMB2] 3.3.5.9, 3.3.5.12, 3.3.5.13,
+ * 3.3.5.15.3). All calls are answered from the cluster's configuration, so nothing here waits. */
 #include "node/smb/smb_int.h"
 
 #include "proto/rpc/pipe.h"
@@ -47,7 +47,7 @@ static struct srvsvc_source *gather(struct smb *s, struct smb_request *r)
     return source;
 }
 
-/* ---- CREATE and CLOSE ---------------------------------------------------------------------------- */
+/* ---- CREATE and CLOSE ----------------------------------------------------------------------- */
 
 static ntstatus connect_pipe(struct smb *s, struct smb_request *r, const struct smb_create_req *req,
                              struct smb_open **out)
@@ -126,7 +126,7 @@ void pipe_close(struct smb *s, struct smb_request *r)
         request_fail(s, r, status);
 }
 
-/* ---- READ, WRITE and transactions ---------------------------------------------------------------- */
+/* ---- READ, WRITE and transactions ----------------------------------------------------------- */
 
 void pipe_read(struct smb *s, struct smb_request *r)
 {
@@ -233,7 +233,7 @@ void pipe_ioctl(struct smb *s, struct smb_request *r, const struct smb_ioctl_req
         request_fail(s, r, STATUS_INVALID_DEVICE_REQUEST);
 }
 
-/* ---- what files can and pipes cannot ------------------------------------------------------------- */
+/* ---- what files can and pipes cannot -------------------------------------------------------- */
 
 void pipe_flush(struct smb *s, struct smb_request *r)
 {
@@ -302,7 +302,4 @@ void pipe_set_info(struct smb *s, struct smb_request *r)
     request_reply(s, r, STATUS_OK);
 }
 
-void pipe_refuse(struct smb *s, struct smb_request *r)
-{
-    request_fail(s, r, STATUS_NOT_SUPPORTED);
-}
+void pipe_refuse(struct smb *s, struct smb_request *r) { request_fail(s, r, STATUS_NOT_SUPPORTED); }

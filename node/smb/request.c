@@ -1,5 +1,5 @@
-/* The life of a request: what it waits for, how it is completed, and how it ends when its connection
- * does. See smb_int.h for the states. */
+/* The life of a request: what it waits for, how it is completed, and how it ends when its
+ * connection does. See smb_int.h for the states. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/error.h"
@@ -22,8 +22,8 @@ static const struct sm_state request_states[] = {
 struct smb_request *request_begin(struct smb *s, struct smb_conn *c, handle frame)
 {
     struct list *link = list_pop(&s->spare);
-    struct smb_request *r = link != NULL ? container_of(link, struct smb_request, work)
-                                         : pool_get(&s->request_pool);
+    struct smb_request *r =
+        link != NULL ? container_of(link, struct smb_request, work) : pool_get(&s->request_pool);
     if (r == NULL)
         return NULL;
     struct arena warm = r->arena;
@@ -110,8 +110,8 @@ void request_abandon(struct smb *s, struct smb_request *r)
         request_finish(s, r);
         return;
     }
-    /* Replication may still read the frame's bytes, and the open must not be closed before the write
-     * has ended: it could land on what somebody else wrote afterwards. */
+    /* Replication may still read the frame's bytes, and the open must not be closed before the
+     * write has ended: it could land on what somebody else wrote afterwards. */
     smb_timer_disarm(s, &r->timer);
     list_remove(&r->conn_link);
     r->conn->request_count--;
@@ -127,7 +127,7 @@ bool request_resolve(struct smb *s, struct smb_request *r)
            (handle_none(r->tree_at) || r->tree != NULL);
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static void arm(struct smb *s, struct smb_request *r)
 {
@@ -265,8 +265,8 @@ void request_wake(struct smb *s, struct smb_request *r)
     if (r->wake_status != STATUS_OK)
         request_fail(s, r, r->wake_status);
     else if (!whole)
-        request_fail(s, r, r->session == NULL ? STATUS_USER_SESSION_DELETED
-                                              : STATUS_NETWORK_NAME_DELETED);
+        request_fail(
+            s, r, r->session == NULL ? STATUS_USER_SESSION_DELETED : STATUS_NETWORK_NAME_DELETED);
     else if (was == REQUEST_HELD)
         dispatch_handler(s, r);
     else
@@ -296,7 +296,7 @@ void request_on_timer(struct smb *s, struct smb_request *r)
     request_run(s, r);
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------ */
+/* ---- outcomes ------------------------------------------------------------------------------- */
 
 /* The request that waits for `token`; NULL when it has given up. */
 static struct smb_request *end_op(struct smb *s, uint64_t token, enum smb_wait wait)
@@ -319,8 +319,8 @@ struct smb_request *request_auth_end(struct smb *s, uint64_t token)
 /* Nobody will use what META has opened: let go of its share mode and its name. */
 static void close_unwanted(struct smb *s, const Fl__Reply *reply)
 {
-    if (reply == NULL || reply->status != STATUS_OK ||
-        reply->body_case != FL__REPLY__BODY_OPEN || reply->open == NULL)
+    if (reply == NULL || reply->status != STATUS_OK || reply->body_case != FL__REPLY__BODY_OPEN ||
+        reply->open == NULL)
         return;
     Fl__Command *c = smb_command(s);
     Fl__Close *close = c != NULL ? arena_alloc(&s->step, sizeof(*close)) : NULL;
@@ -339,8 +339,8 @@ static void fail_lost(struct smb *s, struct smb_request *r)
         request_finish(s, r);
         return;
     }
-    request_fail(s, r, r->session == NULL ? STATUS_USER_SESSION_DELETED
-                                          : STATUS_NETWORK_NAME_DELETED);
+    request_fail(s, r,
+                 r->session == NULL ? STATUS_USER_SESSION_DELETED : STATUS_NETWORK_NAME_DELETED);
     request_run(s, r);
 }
 
@@ -376,7 +376,7 @@ void request_on_io(struct smb *s, const struct smb_event *ev)
     request_run(s, r);
 }
 
-/* ---- opens --------------------------------------------------------------------------------------- */
+/* ---- opens ---------------------------------------------------------------------------------- */
 
 /* [MS-SMB2] 3.3.5.2.7.2 */
 static ntstatus related_id(const struct smb_request *r, struct smb_file_id *id)
@@ -442,7 +442,7 @@ bool request_paid(const struct smb_request *r, uint64_t payload)
     return due <= charge;
 }
 
-/* ---- replies ------------------------------------------------------------------------------------- */
+/* ---- replies -------------------------------------------------------------------------------- */
 
 struct writer *request_writer(struct smb *s, struct smb_request *r, size_t body_max)
 {

@@ -1,5 +1,5 @@
-/* Sessions: where they are found, and how they end. Their end is gradual: first nobody finds them any
- * more, then their trees and opens go one by one, then their keys are wiped. */
+/* Sessions: where they are found, and how they end. Their end is gradual: first nobody finds
+ * them any more, then their trees and opens go one by one, then their keys are wiped. */
 #include "node/smb/smb_int.h"
 
 /* A token with a thousand groups fits well. */
@@ -16,8 +16,8 @@ struct smb_session *session_new(struct smb *s, struct smb_conn *c)
 {
     uint64_t id;
     smb_random(s, &id, sizeof(id));
-    /* Random, so that a PreviousSessionId of another node or another life names nothing here. 0 and -1
-     * are reserved (3.3.5.5.1). */
+    /* Random, so that a PreviousSessionId of another node or another life names nothing here. 0
+     * and -1 are reserved (3.3.5.5.1). */
     if (id == 0 || id == UINT64_MAX || map_get_u64(&s->session_by_id, id) != NULL)
         return NULL;
     struct smb_session *session = pool_get(&s->session_pool);

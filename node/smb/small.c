@@ -30,8 +30,8 @@ static bool is_target(const struct smb_request *r, const struct smb_request *can
     return r->header.message_id == cancel->header.message_id;
 }
 
-/* [MS-SMB2] 3.3.5.16: no reply, whatever happens. Only what sleeps can be cancelled: an operation that
- * the coordinator or the disks have begun is carried through. */
+/* [MS-SMB2] 3.3.5.16: no reply, whatever happens. Only what sleeps can be cancelled: an
+ * operation that the coordinator or the disks have begun is carried through. */
 void cmd_cancel(struct smb *s, struct smb_request *r)
 {
     list_each (link, &r->conn->requests) {
@@ -45,8 +45,9 @@ void cmd_cancel(struct smb *s, struct smb_request *r)
     request_no_reply(s, r);
 }
 
-/* [MS-SMB2] 3.3.5.14. Byte-range locks must hold on every node at once; until they do, none is granted:
- * a refused lock is an error its application sees, a lock that does not exclude is lost data. */
+/* [MS-SMB2] 3.3.5.14. Byte-range locks must hold on every node at once; until they do, none is
+ * granted: a refused lock is an error its application sees, a lock that does not exclude is lost
+ * data. */
 void cmd_lock(struct smb *s, struct smb_request *r)
 {
     struct smb_lock_req req;

@@ -1,8 +1,8 @@
 /* The step: one event, then whatever has become due, then work that was put off.
  *
- * One event may concern thousands of objects (a connection with all its opens goes). Such work is put
- * on lists and done piece by piece while `out` has room; what does not fit is done in the next step,
- * which smb_next_deadline() then wants at once. */
+ * One event may concern thousands of objects (a connection with all its opens goes). Such work
+ * is put on lists and done piece by piece while `out` has room; what does not fit is done in the
+ * next step, which smb_next_deadline() then wants at once. */
 #include "node/smb/smb_int.h"
 
 #include "proto/base/prng.h"
@@ -26,9 +26,8 @@ static bool init_tables(struct smb *s, const struct smb_config *c)
     struct mem *m = s->mem;
     uint32_t timers = c->connections_max + c->sessions_max + c->requests_max;
     return table_init(&s->conns, m, c->connections_max) &&
-           table_init(&s->sessions, m, c->sessions_max) &&
-           table_init(&s->trees, m, c->trees_max) && table_init(&s->opens, m, c->opens_max) &&
-           table_init(&s->requests, m, c->requests_max) &&
+           table_init(&s->sessions, m, c->sessions_max) && table_init(&s->trees, m, c->trees_max) &&
+           table_init(&s->opens, m, c->opens_max) && table_init(&s->requests, m, c->requests_max) &&
            table_init(&s->ops, m, c->requests_max) && heap_init(&s->timers, m, timers);
 }
 
@@ -147,8 +146,8 @@ static bool has_work(const struct smb *s)
 
 static void on_state_lost(struct smb *s)
 {
-    /* The coordinator has closed our opens: what clients believe to hold is void. They come back and
-     * open anew; their connections go, so that they notice at once. */
+    /* The coordinator has closed our opens: what clients believe to hold is void. They come back
+     * and open anew; their connections go, so that they notice at once. */
     handle at = {0};
     struct smb_conn *c = table_next(&s->conns, &at);
     if (c != NULL)
@@ -182,15 +181,9 @@ static bool work_piece(struct smb *s)
 static void on_timer(struct smb *s, struct smb_timer *t)
 {
     switch (t->kind) {
-    case TIMER_CONN:
-        conn_on_timer(s, container_of(t, struct smb_conn, timer));
-        break;
-    case TIMER_SESSION:
-        session_on_timer(s, container_of(t, struct smb_session, expiry));
-        break;
-    case TIMER_REQUEST:
-        request_on_timer(s, container_of(t, struct smb_request, timer));
-        break;
+    case TIMER_CONN: conn_on_timer(s, container_of(t, struct smb_conn, timer)); break;
+    case TIMER_SESSION: session_on_timer(s, container_of(t, struct smb_session, expiry)); break;
+    case TIMER_REQUEST: request_on_timer(s, container_of(t, struct smb_request, timer)); break;
     }
 }
 
@@ -203,10 +196,7 @@ void smb_timer_arm(struct smb *s, struct smb_timer *t, enum smb_timer_kind kind,
         heap_arm(&s->timers, &t->deadline, at_ns);
 }
 
-void smb_timer_disarm(struct smb *s, struct smb_timer *t)
-{
-    heap_disarm(&s->timers, &t->deadline);
-}
+void smb_timer_disarm(struct smb *s, struct smb_timer *t) { heap_disarm(&s->timers, &t->deadline); }
 
 static void on_lease(struct smb *s, bool valid)
 {
@@ -220,40 +210,23 @@ static void on_lease(struct smb *s, bool valid)
 static void on_event(struct smb *s, const struct smb_event *ev)
 {
     switch (ev->type) {
-    case SMB_EV_CONNECT:
-        conn_open(s, ev);
-        break;
-    case SMB_EV_DISCONNECT:
-        conn_gone(s, ev->disconnect.conn);
-        break;
-    case SMB_EV_FRAME:
-        conn_frame(s, ev);
-        break;
-    case SMB_EV_AUTH:
-        auth_on_event(s, ev);
-        break;
-    case SMB_EV_META:
-        request_on_meta(s, ev);
-        break;
-    case SMB_EV_IO:
-        request_on_io(s, ev);
-        break;
+    case SMB_EV_CONNECT: conn_open(s, ev); break;
+    case SMB_EV_DISCONNECT: conn_gone(s, ev->disconnect.conn); break;
+    case SMB_EV_FRAME: conn_frame(s, ev); break;
+    case SMB_EV_AUTH: auth_on_event(s, ev); break;
+    case SMB_EV_META: request_on_meta(s, ev); break;
+    case SMB_EV_IO: request_on_io(s, ev); break;
     case SMB_EV_CONFIG:
         s->cluster = ev->config.config;
         s->node_id = ev->config.node_id;
         tree_config(s);
         break;
-    case SMB_EV_LEASE:
-        on_lease(s, ev->lease.valid);
-        break;
+    case SMB_EV_LEASE: on_lease(s, ev->lease.valid); break;
     case SMB_EV_INVALIDATE:
         inode_invalidate(s, ev->invalidate.volume, ev->invalidate.inode, ev->invalidate.ticket);
         break;
-    case SMB_EV_STATE_LOST:
-        on_state_lost(s);
-        break;
-    case SMB_EV_TICK:
-        break;
+    case SMB_EV_STATE_LOST: on_state_lost(s); break;
+    case SMB_EV_TICK: break;
     }
 }
 
@@ -276,10 +249,7 @@ void smb_step(struct smb *s, const struct smb_event *ev, struct smb_effects *out
     s->out = NULL;
 }
 
-uint64_t smb_next_deadline(const struct smb *s)
-{
-    return has_work(s) ? 0 : heap_next(&s->timers);
-}
+uint64_t smb_next_deadline(const struct smb *s) { return has_work(s) ? 0 : heap_next(&s->timers); }
 
 void smb_random(struct smb *s, void *to, size_t len)
 {

@@ -1,7 +1,7 @@
 #pragma once
-/* The SMB server of one node as a function: events in, effects out. It makes no system call, reads
- * no clock and calls nobody back; what it wants done it writes into `struct smb_effects`, and the
- * outcome comes back as an event with the same token.
+/* The SMB server of one node as a function: events in, effects out. It makes no system call,
+ * reads no clock and calls nobody back; what it wants done it writes into `struct smb_effects`,
+ * and the outcome comes back as an event with the same token.
  *
  *   client bytes ── FRAME ──►┌──────────┐── SEND, CLOSE ──► connection
  *   GSSAPI thread ── AUTH ──►│          │── AUTH ──► GSSAPI thread
@@ -10,9 +10,9 @@
  *   control ── CONFIG/LEASE ►└──────────┘── RELEASE ──► buffers of the shell
  *
  * Lifetimes: what an event points to is borrowed for that step, except buffers that come with a
- * handle: those stay until the core says RELEASE, exactly once. What an effect points to lives until
- * the next smb_step, except bodies in buffers: a SEND that names a buffer passes its ownership to the
- * shell, which lets it go when the bytes have left. */
+ * handle: those stay until the core says RELEASE, exactly once. What an effect points to lives
+ * until the next smb_step, except bodies in buffers: a SEND that names a buffer passes its
+ * ownership to the shell, which lets it go when the bytes have left. */
 #include "proto/base/arena.h"
 #include "proto/base/table.h"
 #include "proto/cluster/meta.pb-c.h"
@@ -83,13 +83,23 @@ struct smb_event {
             size_t len;
             handle buf;  /* READ: as with frames; none when len is 0 */
         } io;
-        struct { const Fl__ClusterConfig *config; uint32_t node_id; } config; /* valid until the next */
+        struct { /* valid until the next */
+            const Fl__ClusterConfig *config;
+            uint32_t node_id;
+        } config;
         struct { bool valid; } lease;
         struct { uint32_t volume; uint64_t inode, ticket; } invalidate;
     };
 };
 
-enum smb_effect_type { SMB_DO_SEND, SMB_DO_CLOSE, SMB_DO_RELEASE, SMB_DO_AUTH, SMB_DO_META, SMB_DO_IO };
+enum smb_effect_type {
+    SMB_DO_SEND,
+    SMB_DO_CLOSE,
+    SMB_DO_RELEASE,
+    SMB_DO_AUTH,
+    SMB_DO_META,
+    SMB_DO_IO,
+};
 enum smb_io_op { SMB_IO_READ, SMB_IO_WRITE, SMB_IO_ZERO };
 
 struct smb_effect {
@@ -135,7 +145,7 @@ struct smb_config {
     uint8_t server_guid[16];
     const char *server_name;      /* the cluster's, for pipes */
     uint32_t connections_max, sessions_max, trees_max, opens_max, requests_max;
-    struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2); may be empty */
+    struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2), or empty */
     bool require_signing;
     bool require_encryption;
 };

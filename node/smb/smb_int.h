@@ -207,6 +207,7 @@ struct smb_open {
         uint8_t pattern[512], after[512]; /* UTF-16LE; `after`: last name given out */
     } dir;
 
+    uint16_t channel_sequence; /* [MS-SMB2] 3.3.5.2.10 */
 };
 
 enum smb_request_state {
@@ -486,7 +487,8 @@ void open_free(struct smb *s, struct smb_open *o);
 void open_end(struct smb *s, struct smb_open *o);
 /* The last write that relied on the cached size has ended: a waiting ticket is answered. */
 void inode_settled(struct smb *s, struct smb_inode *inode);
-/* Another node changes the size: forget it and answer the ticket, when writes_busy allows. */
+/* Another node changes the file: forget its size, and answer the ticket (0: none is wanted) when
+ * writes_busy allows. */
 void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t ticket);
 
 /* ---- handlers: dispatch.c has the table ----------------------------------------------------- */

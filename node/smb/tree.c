@@ -1,5 +1,5 @@
-/* Tree connects: the shares of the cluster's configuration and IPC$ ([MS-SMB2] 3.3.5.7, 3.3.5.8), and
- * what a share's permissions leave of somebody's rights. */
+/* Tree connects: the shares of the cluster's configuration and IPC$ ([MS-SMB2] 3.3.5.7,
+ * 3.3.5.8), and what a share's permissions leave of somebody's rights. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/tree.h"
@@ -27,7 +27,7 @@ struct smb_tree *tree_find(struct smb *s, const struct smb_session *session, uin
     return t;
 }
 
-/* ---- shares -------------------------------------------------------------------------------------- */
+/* ---- shares --------------------------------------------------------------------------------- */
 
 static bool is_name(const char *utf8, struct slice wanted, struct arena *a)
 {
@@ -82,7 +82,7 @@ static bool take_share(struct smb_tree *t, const Fl__Share *share,
     return true;
 }
 
-/* ---- life ---------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static struct smb_tree *tree_new(struct smb *s, struct smb_session *session)
 {
@@ -170,8 +170,7 @@ void open_idle(struct smb *s, struct smb_open *o)
     if (!o->closing)
         return;
     struct smb_request *closer = table_get(&s->requests, o->closer);
-    bool waits = closer != NULL && closer->sm.state == REQUEST_WAITING &&
-                 closer->wait == WAIT_IDLE;
+    bool waits = closer != NULL && closer->sm.state == REQUEST_WAITING && closer->wait == WAIT_IDLE;
     if (o->busy == 1 && waits)
         request_wake_later(s, closer, STATUS_OK);
     if (o->busy > 0)
@@ -198,7 +197,7 @@ void tree_config(struct smb *s)
     }
 }
 
-/* ---- TREE_CONNECT -------------------------------------------------------------------------------- */
+/* ---- TREE_CONNECT --------------------------------------------------------------------------- */
 
 static bool may_seal(const struct smb_session *session) { return session->seal_key != NULL; }
 
@@ -219,8 +218,9 @@ static void describe(const struct smb *s, const struct smb_request *r, const str
         return;
     if (t->encrypt)
         rsp->share_flags |= SMB2_SHAREFLAG_ENCRYPT_DATA;
-    /* CLUSTER promises a witness on another node, so one node alone does not say it. There are no
-     * persistent handles: CONTINUOUS_AVAILABILITY would make clients ask for them on every create. */
+    /* CLUSTER promises a witness on another node, so one node alone does not say it. There are
+     * no persistent handles: CONTINUOUS_AVAILABILITY would make clients ask for them on every
+     * create. */
     if (t->scale_out && many_nodes(s))
         rsp->capabilities |= SMB2_SHARE_CAP_SCALEOUT | SMB2_SHARE_CAP_CLUSTER;
 }

@@ -1,9 +1,9 @@
 /* Message ids and credits, [MS-SMB2] 3.3.1.1, 3.3.1.2 and 3.3.5.2.3.
  *
- * The ids a client may use are those in [low, high) whose bit is clear. `high` moves up by every credit
- * granted, `low` over every id used; neither ever moves back, so no id is accepted twice. Their
- * distance is bounded by the ring: a client that leaves its oldest id unused gets no more credits
- * until it uses it, as 3.3.1.1 allows. */
+ * The ids a client may use are those in [low, high) whose bit is clear. `high` moves up by every
+ * credit granted, `low` over every id used; neither ever moves back, so no id is accepted twice.
+ * Their distance is bounded by the ring: a client that leaves its oldest id unused gets no more
+ * credits until it uses it, as 3.3.1.1 allows. */
 #include "node/smb/window.h"
 
 #include "proto/base/must.h"

@@ -10,8 +10,8 @@
 #define SMB_WINDOW_MAX (2u * SMB_CREDITS_MAX)
 
 struct smb_window {
-    uint64_t low, high; /* ids in [low, high) whose bit is clear may be used */
-    uint32_t credits;   /* how many those are */
+    uint64_t low, high;                 /* ids in [low, high) whose bit is clear may be used */
+    uint32_t credits;                   /* how many those are */
     uint64_t used[SMB_WINDOW_MAX / 64]; /* ring, by id modulo SMB_WINDOW_MAX */
 };
 

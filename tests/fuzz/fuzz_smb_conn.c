@@ -1,6 +1,7 @@
 /* The whole SMB core under a client that has logged on and means harm. */
 #include "node/smb/smb.h"
 
+#include "tests/node/smb/client.c"
 #include "tests/node/smb/rig.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

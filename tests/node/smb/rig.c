@@ -1,17 +1,12 @@
 #include "tests/node/smb/rig.h"
 
 #include "proto/base/must.h"
-#include "proto/base/utf16.h"
-#include "proto/smb/create_client.h"
 #include "proto/smb/dtyp.h"
 #include "proto/smb/fscc.h"
-#include "proto/smb/negotiate_client.h"
-#include "proto/smb/session_client.h"
-#include "proto/smb/transform.h"
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t session_key[16] = "sixteen byte key";
+static const uint8_t gss_key[16] = RIG_SESSION_KEY;
 static const uint8_t user_sid[] = {1, 2, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 232, 3, 0, 0};
 static uint8_t everyone_sid[] = {1, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0};
 
@@ -30,7 +25,7 @@ static void test_release(void *ctx, void *at, size_t size)
     free(at);
 }
 
-/* ---- the world ----------------------------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------------------------------ */
 
 static void init_cluster(struct rig *g)
 {
@@ -89,10 +84,7 @@ bool rig_init_failing(struct rig *g, uint64_t fail_at)
     return true;
 }
 
-void rig_init(struct rig *g)
-{
-    must(rig_init_failing(g, 0));
-}
+void rig_init(struct rig *g) { must(rig_init_failing(g, 0)); }
 
 void rig_fini(struct rig *g)
 {
@@ -195,21 +187,15 @@ static void take_effects(struct rig *g)
     for (uint32_t i = 0; i < g->out.count; i++) {
         const struct smb_effect *e = &g->out.items[i];
         switch (e->type) {
-        case SMB_DO_SEND:
-            take_send(g, e);
-            break;
+        case SMB_DO_SEND: take_send(g, e); break;
         case SMB_DO_CLOSE:
             g->closed_conn = e->close.conn;
             g->closed_why = e->close.why;
             break;
-        case SMB_DO_RELEASE:
-            buffer_free(g, e->release.buf);
-            break;
+        case SMB_DO_RELEASE: buffer_free(g, e->release.buf); break;
         case SMB_DO_AUTH:
         case SMB_DO_META:
-        case SMB_DO_IO:
-            take_op(g, e);
-            break;
+        case SMB_DO_IO: take_op(g, e); break;
         }
     }
     g->out.count = 0;
@@ -240,7 +226,7 @@ static void answer_auth(struct rig *g, const struct rig_op *op)
         ev.auth.state = SMB_AUTH_MORE;
     } else if (op->len == '!') {
         ev.auth.state = SMB_AUTH_OK;
-        ev.auth.session_key = slice_of(session_key, sizeof(session_key));
+        ev.auth.session_key = slice_of(gss_key, sizeof(gss_key));
         ev.auth.principal = &who;
     } else {
         ev.auth.state = SMB_AUTH_FAILED;
@@ -358,365 +344,11 @@ void rig_lease(struct rig *g, bool valid)
     rig_event(g, &ev);
 }
 
-/* ---- a client ------------------------------------------------------------------------------------ */
-
-void client_connect(struct client *c, struct rig *g)
+void rig_frame(struct rig *g, uint64_t conn, struct slice frame)
 {
-    memset(c, 0, sizeof(*c));
-    c->rig = g;
-    c->conn = g->next_conn++;
-    struct smb_event ev = {.type = SMB_EV_CONNECT, .connect = {c->conn, "10.0.0.1", "10.0.0.9"}};
-    rig_event(g, &ev);
-}
-
-void client_free(struct client *c)
-{
-    sign_key_free(c->sign_key);
-    seal_key_free(c->seal_key);
-    seal_key_free(c->open_key);
-    free(c->in);
-    c->in = NULL;
-    c->sign_key = NULL;
-    c->seal_key = c->open_key = NULL;
-}
-
-static void put_header(struct client *c, uint16_t command, uint32_t flags)
-{
-    struct smb_header h = {
-        .command = command,
-        .credit_charge = 1,
-        .credits = 64,
-        .flags = flags | (c->sign && !c->seal ? SMB2_FLAGS_SIGNED : 0),
-        .tree_id = c->tree_id,
-        .session_id = c->session_id,
-        .message_id = command == SMB2_CANCEL ? c->message_id - 1 : c->message_id,
-    };
-    if ((flags & SMB2_FLAGS_ASYNC_COMMAND) != 0)
-        h.async_id = c->header.async_id;
-    if (command != SMB2_CANCEL)
-        c->message_id++;
-    c->part = c->w.pos;
-    smb_header_encode(&c->w, &h);
-}
-
-struct writer *client_begin(struct client *c, uint16_t command, uint32_t flags)
-{
-    c->w = writer_of(c->out + SMB_TRANSFORM_SIZE, sizeof(c->out) - SMB_TRANSFORM_SIZE);
-    put_header(c, command, flags);
-    return &c->w;
-}
-
-static void sign_part(struct client *c)
-{
-    struct slice part = slice_sub(written(&c->w), c->part, c->w.pos - c->part);
-    if (!c->sign || c->seal)
-        return;
-    uint8_t signature[16];
-    struct sign_message m = {&part, 1, false};
-    must(sign_message(c->sign_key, &m, signature));
-    signature[0] ^= c->bad_signature;
-    memcpy(c->w.at + c->part + SMB_SIGNATURE_POS, signature, 16);
-}
-
-struct writer *client_and(struct client *c, uint16_t command, uint32_t flags)
-{
-    smb_compound_link(&c->w, c->part);
-    sign_part(c);
-    put_header(c, command, flags);
-    return &c->w;
-}
-
-void client_send_raw(struct client *c, struct slice frame)
-{
-    struct smb_event ev = {.type = SMB_EV_FRAME, .frame = {.conn = c->conn, .len = frame.len}};
-    ev.frame.buf = buffer_new(c->rig, frame.len, &ev.frame.at);
+    struct smb_event ev = {.type = SMB_EV_FRAME, .frame = {.conn = conn, .len = frame.len}};
+    ev.frame.buf = buffer_new(g, frame.len, &ev.frame.at);
     if (frame.len > 0)
         memcpy(ev.frame.at, frame.at, frame.len);
-    rig_event(c->rig, &ev);
-}
-
-void client_send(struct client *c)
-{
-    must(!c->w.full);
-    sign_part(c);
-    if (!c->seal) {
-        client_send_raw(c, written(&c->w));
-        return;
-    }
-    struct smb_transform t = {.original_size = (uint32_t)c->w.pos,
-                              .flags = SMB_TRANSFORM_ENCRYPTED,
-                              .session_id = c->session_id};
-    c->nonce++;
-    memcpy(t.nonce, &c->nonce, sizeof(c->nonce));
-    struct writer head = writer_of(c->out, SMB_TRANSFORM_SIZE);
-    smb_transform_encode(&head, &t);
-    struct slice_mut text = {c->out + SMB_TRANSFORM_SIZE, c->w.pos};
-    struct sealed sealed = {t.nonce, slice_of(c->out + SMB_TRANSFORM_AAD_POS, SMB_TRANSFORM_AAD_SIZE),
-                            &text, 1};
-    must(seal_parts(c->seal_key, &sealed, t.signature));
-    head = writer_of(c->out, SMB_TRANSFORM_SIZE);
-    smb_transform_encode(&head, &t);
-    client_send_raw(c, slice_of(c->out, SMB_TRANSFORM_SIZE + c->w.pos));
-}
-
-static bool take_frame(struct client *c)
-{
-    struct rig *g = c->rig;
-    for (uint32_t i = 0; i < g->sent_count; i++) {
-        struct rig_sent *m = &g->sent[(g->sent_first + i) % RIG_SENT_MAX];
-        if (m->conn != c->conn)
-            continue;
-        struct slice frame = slice_of(m->at, m->len);
-        free(c->in);
-        c->in = m->at;
-        for (; i > 0; i--)
-            g->sent[(g->sent_first + i) % RIG_SENT_MAX] =
-                g->sent[(g->sent_first + i - 1) % RIG_SENT_MAX];
-        g->sent_first++;
-        g->sent_count--;
-        if (smb_frame_kind(frame) == SMB_FRAME_TRANSFORM) {
-            struct smb_transform t;
-            must(smb_transform_decode(frame, &t) == STATUS_OK);
-            struct slice_mut text = {c->in + SMB_TRANSFORM_SIZE, t.body.len};
-            struct sealed sealed = {t.nonce, t.aad, &text, 1};
-            must(c->open_key != NULL);
-            must(open_parts(c->open_key, &sealed, t.signature));
-            frame = t.body;
-        } else {
-            must(!c->strict || !c->seal); /* who seals gets sealed answers */
-        }
-        c->walk = smb_walk_of(frame);
-        return true;
-    }
-    return false;
-}
-
-bool client_receive(struct client *c)
-{
-    if (c->in == NULL || smb_walk_next(&c->walk, &c->message, &c->header) != SMB_WALK_MESSAGE) {
-        if (!take_frame(c))
-            return false;
-        must(smb_walk_next(&c->walk, &c->message, &c->header) == SMB_WALK_MESSAGE);
-    }
-    c->credits += c->header.credits;
-    if ((c->header.flags & SMB2_FLAGS_SIGNED) != 0 && c->sign_key != NULL) {
-        struct sign_message m = {&c->message, 1, true};
-        must(sign_verify(c->sign_key, &m));
-    }
-    return true;
-}
-
-ntstatus client_call(struct client *c)
-{
-    client_send(c);
-    return client_receive(c) ? c->header.status : STATUS_CONNECTION_DISCONNECTED;
-}
-
-/* ---- its commands -------------------------------------------------------------------------------- */
-
-static struct slice ids(const uint16_t *list, size_t count, uint8_t *bytes)
-{
-    struct writer w = writer_of(bytes, count * 2);
-    for (size_t i = 0; i < count; i++)
-        write_u16(&w, list[i]);
-    return written(&w);
-}
-
-ntstatus client_negotiate(struct client *c, uint16_t dialect)
-{
-    static const uint16_t ciphers[] = {SMB_CIPHER_AES128_CCM, SMB_CIPHER_AES128_GCM};
-    static const uint16_t signing[] = {SMB_SIGNING_AES_CMAC, SMB_SIGNING_AES_GMAC};
-    uint8_t bytes[3][4];
-    struct smb_negotiate_offer offer = {
-        .security_mode = SMB2_NEGOTIATE_SIGNING_ENABLED,
-        .capabilities = SMB2_GLOBAL_CAP_ENCRYPTION | SMB2_GLOBAL_CAP_LARGE_MTU,
-        .client_guid = "client-guid",
-        .dialects = {ids(&dialect, 1, bytes[0])},
-        .salt = slice_str("salt"),
-        .ciphers = {ids(ciphers, 2, bytes[1])},
-        .signing = {ids(signing, 2, bytes[2])},
-    };
-    struct writer *w = client_begin(c, SMB2_NEGOTIATE, 0);
-    smb_negotiate_offer_encode(w, &offer);
-    struct slice request = written(w);
-    must(preauth_add(&c->preauth, request));
-    ntstatus status = client_call(c);
-    if (status != STATUS_OK)
-        return status;
-    struct smb_negotiate_answer a;
-    must(preauth_add(&c->preauth, c->message));
-    must(smb_negotiate_answer_decode(c->message, &a) == STATUS_OK);
-    must(a.dialect == dialect);
-    c->dialect = dialect;
-    c->cipher = dialect >= SMB_DIALECT_300 ? SMB_CIPHER_AES128_CCM : SMB_CIPHER_NONE;
-    c->signing = dialect >= SMB_DIALECT_300 ? SMB_SIGNING_AES_CMAC : SMB_SIGNING_HMAC_SHA256;
-    if (dialect == SMB_DIALECT_311) {
-        c->cipher = smb_id_at(a.contexts.ciphers, 0);
-        c->signing = smb_id_at(a.contexts.signing, 0);
-    }
-    return status;
-}
-
-static void make_keys(struct client *c)
-{
-    struct smb_keys keys = {0};
-    struct kdf_input in = {
-        .dialect = c->dialect,
-        .cipher = c->cipher,
-        .session_key = {session_key, sizeof(session_key)},
-        .full_key = {session_key, sizeof(session_key)},
-        .preauth = c->session_preauth,
-    };
-    if (c->dialect >= SMB_DIALECT_300)
-        must(smb_keys_derive(&in, &keys));
-    else
-        smb_keys_202(session_key, &keys);
-    c->sign_key = sign_key_new(&c->rig->client_mem, (enum smb_signing)c->signing,
-                               slice_of(keys.signing.bytes, keys.signing.size));
-    if (c->dialect < SMB_DIALECT_300)
-        return;
-    enum smb_cipher cipher = (enum smb_cipher)c->cipher;
-    c->seal_key = seal_key_new(&c->rig->client_mem, cipher, slice_of(keys.open.bytes, keys.open.size));
-    c->open_key = seal_key_new(&c->rig->client_mem, cipher, slice_of(keys.seal.bytes, keys.seal.size));
-}
-
-ntstatus client_setup(struct client *c, const char *token, uint64_t previous)
-{
-    struct smb_session_setup_req req = {
-        .security_mode = SMB2_NEGOTIATE_SIGNING_ENABLED,
-        .previous_session_id = previous,
-        .security = slice_str(token),
-    };
-    struct writer *w = client_begin(c, SMB2_SESSION_SETUP, 0);
-    smb_session_setup_req_encode(w, &req);
-    if (c->session_id == 0)
-        c->session_preauth = c->preauth;
-    must(preauth_add(&c->session_preauth, written(w)));
-    if (token[0] == '!' && c->sign_key == NULL)
-        make_keys(c);
-    ntstatus status = client_call(c);
-    if (status == STATUS_MORE_PROCESSING_REQUIRED)
-        must(preauth_add(&c->session_preauth, c->message));
-    if (status == STATUS_OK || status == STATUS_MORE_PROCESSING_REQUIRED)
-        c->session_id = c->header.session_id;
-    return status;
-}
-
-ntstatus client_logon(struct client *c)
-{
-    ntstatus status = client_setup(c, "?first", 0);
-    if (status == STATUS_MORE_PROCESSING_REQUIRED)
-        status = client_setup(c, "!second", 0);
-    c->sign = status == STATUS_OK;
-    return status;
-}
-
-static struct slice wide(const char *text, uint8_t *bytes, size_t cap)
-{
-    struct writer w = writer_of(bytes, cap);
-    for (; *text != '\0'; text++)
-        write_u16(&w, (uint16_t)*text);
-    return written(&w);
-}
-
-ntstatus client_tree(struct client *c, const char *path)
-{
-    uint8_t bytes[256];
-    struct smb_tree_connect_req req = {.path = wide(path, bytes, sizeof(bytes))};
-    struct writer *w = client_begin(c, SMB2_TREE_CONNECT, 0);
-    smb_tree_connect_req_encode(w, &req);
-    ntstatus status = client_call(c);
-    if (status == STATUS_OK)
-        c->tree_id = c->header.tree_id;
-    return status;
-}
-
-void client_put_create(struct client *c, struct writer *w, const char *name)
-{
-    (void)c;
-    uint8_t bytes[256];
-    struct smb_create_req req = {
-        .impersonation = SMB2_IMPERSONATION_IMPERSONATION,
-        .desired_access = GENERIC_READ | GENERIC_WRITE,
-        .share_access = FILE_SHARE_READ | FILE_SHARE_WRITE,
-        .disposition = FILE_OPEN_IF,
-        .name = wide(name, bytes, sizeof(bytes)),
-    };
-    smb_create_req_encode(w, &req);
-}
-
-ntstatus client_create(struct client *c, const char *name, struct smb_file_id *id)
-{
-    client_put_create(c, client_begin(c, SMB2_CREATE, 0), name);
-    ntstatus status = client_call(c);
-    struct smb_create_rsp rsp;
-    if (status != STATUS_OK)
-        return status;
-    must(smb_create_rsp_decode(c->message, &rsp) == STATUS_OK);
-    *id = rsp.file_id;
-    return status;
-}
-
-ntstatus client_close(struct client *c, struct smb_file_id id)
-{
-    struct smb_close_req req = {.file_id = id};
-    smb_close_req_encode(client_begin(c, SMB2_CLOSE, 0), &req);
-    return client_call(c);
-}
-
-void client_ready(struct client *c, struct rig *g, uint16_t dialect)
-{
-    client_connect(c, g);
-    must(client_negotiate(c, dialect) == STATUS_OK);
-    must(client_logon(c) == STATUS_OK);
-    must(client_tree(c, "\\\\server\\general") == STATUS_OK);
-}
-
-/* ---- any bytes at all ---------------------------------------------------------------------------- */
-
-/* Bytes behind a valid header: everything beyond the first checks is reached. */
-static void play_dressed(struct client *c, struct reader *script, uint8_t command)
-{
-    struct slice body = read_slice(script, read_u8(script));
-    uint32_t flags = command & 0x80 ? SMB2_FLAGS_RELATED_OPERATIONS : 0;
-    write_bytes(client_begin(c, command % SMB2_COMMANDS, 0), body);
-    for (int parts = 0; parts < 4 && read_left(script) > 0 && read_u8(script) % 2 == 1; parts++) {
-        command = read_u8(script);
-        body = read_slice(script, read_u8(script));
-        write_bytes(client_and(c, command % SMB2_COMMANDS, flags), body);
-    }
-    client_send(c);
-}
-
-void rig_play(struct rig *g, struct client *c, struct reader *script)
-{
-    for (int moves = 0; moves < 100 && read_left(script) > 0; moves++) {
-        uint8_t move = read_u8(script);
-        uint8_t value = read_u8(script);
-        if (move < 120)
-            play_dressed(c, script, value);
-        else if (move < 140)
-            client_send_raw(c, read_slice(script, value));
-        else if (move < 160)
-            rig_advance(g, (uint64_t)value * 100000000);
-        else if (move < 180)
-            rig_lease(g, value % 4 != 0);
-        else if (move < 200)
-            g->hold_meta = value & 1, g->hold_io = value & 2, g->hold_auth = value & 4;
-        else if (move < 240 && g->op_count > 0)
-            rig_answer(g, value % 2 == 0 ? STATUS_OK : STATUS_ACCESS_DENIED);
-        else
-            c->seal = value % 2 == 1 && c->seal_key != NULL;
-        while (client_receive(c))
-            ;
-        if (g->closed_conn == c->conn) {
-            uint16_t dialect = c->dialect;
-            client_free(c);
-            g->hold_meta = g->hold_io = g->hold_auth = false;
-            while (g->op_count > 0)
-                rig_answer(g, STATUS_OK);
-            rig_lease(g, true);
-            client_ready(c, g, dialect);
-        }
-    }
+    rig_event(g, &ev);
 }

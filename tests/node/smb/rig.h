@@ -1,7 +1,7 @@
 #pragma once
-/* A server core with everything around it played by the test: GSSAPI that lets anybody in whose token
- * begins with '!', a coordinator with as many files as anybody opens, disks that hold nothing, and
- * clients that sign, seal and hash as a client must.
+/* A server core with everything around it played by the test: GSSAPI that lets anybody in whose
+ * token begins with '!', a coordinator with as many files as anybody opens, disks that hold
+ * nothing, and clients that sign, seal and hash as a client must.
  *
  * All buffers and operations are counted: rig_fini fails when one was not given back, or twice. */
 #include "node/smb/smb.h"
@@ -9,6 +9,9 @@
 #include "proto/crypto/seal.h"
 #include "proto/crypto/sign.h"
 #include "proto/smb/header.h"
+
+/* What GSSAPI gives both sides. */
+#define RIG_SESSION_KEY "sixteen byte key"
 
 enum { RIG_SENT_MAX = 512, RIG_OPS_MAX = 512, RIG_BUFFERS_MAX = 1024 };
 
@@ -62,6 +65,8 @@ void rig_fini(struct rig *g);
 /* Steps the core until it wants nothing at once; answers what is not held; runs smb_check. */
 void rig_event(struct rig *g, struct smb_event *ev);
 void rig_advance(struct rig *g, uint64_t ns);
+/* One frame of bytes, exact size, so that a byte too far is seen. */
+void rig_frame(struct rig *g, uint64_t conn, struct slice frame);
 /* Answers the oldest held operation. */
 void rig_answer(struct rig *g, ntstatus status);
 void rig_lease(struct rig *g, bool valid);
@@ -81,8 +86,8 @@ struct client {
 
     uint8_t out[1 << 17]; /* the frame being built, with room for a transform header */
     struct writer w;
-    size_t part;             /* where the current message begins */
-    uint8_t *in;             /* the frame received last */
+    size_t part; /* where the current message begins */
+    uint8_t *in; /* the frame received last */
     struct smb_walk walk;
     struct smb_header header; /* of the message received last */
     struct slice message;
@@ -115,6 +120,6 @@ ntstatus client_close(struct client *c, struct smb_file_id id);
 /* Connected, logged on, and in the share "general" with this dialect. */
 void client_ready(struct client *c, struct rig *g, uint16_t dialect);
 
-/* What an adversary who has logged on may do, read from `script`: frames of any content, dressed with
- * valid ids and signatures or not, amid time, answers, and a lease that comes and goes. */
+/* What an adversary who has logged on may do, read from `script`: frames of any content, dressed
+ * with valid ids and signatures or not, amid time, answers, and a lease that comes and goes. */
 void rig_play(struct rig *g, struct client *c, struct reader *script);

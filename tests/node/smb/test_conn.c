@@ -57,7 +57,7 @@ static ntstatus read_file(struct client *c, struct smb_file_id id, uint32_t len,
     return status;
 }
 
-/* ---- logging on ---------------------------------------------------------------------------------- */
+/* ---- logging on ----------------------------------------------------------------------------- */
 
 static void test_every_dialect(void **state)
 {
@@ -134,7 +134,7 @@ static void test_reauthentication(void **state)
     assert_int_equal(client_tree(&cl, "\\\\s\\vms"), STATUS_USER_SESSION_DELETED);
 }
 
-/* ---- trees --------------------------------------------------------------------------------------- */
+/* ---- trees ---------------------------------------------------------------------------------- */
 
 static void test_trees(void **state)
 {
@@ -186,7 +186,7 @@ static void test_tree_connect_must_be_signed(void **state)
     assert_true(dropped());
 }
 
-/* ---- protection ---------------------------------------------------------------------------------- */
+/* ---- protection ----------------------------------------------------------------------------- */
 
 static void test_signatures(void **state)
 {
@@ -244,7 +244,7 @@ static void test_replayed_frame(void **state)
     assert_true(dropped());
 }
 
-/* ---- what costs the connection ------------------------------------------------------------------- */
+/* ---- what costs the connection -------------------------------------------------------------- */
 
 struct junk {
     const char *name;
@@ -327,7 +327,7 @@ static void test_smb1(void **state)
     assert_int_equal(client_tree(&cl, "\\\\s\\general"), STATUS_OK);
 }
 
-/* ---- VALIDATE_NEGOTIATE_INFO --------------------------------------------------------------------- */
+/* ---- VALIDATE_NEGOTIATE_INFO ---------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -384,7 +384,7 @@ static void test_validate_negotiate(void **state)
     }
 }
 
-/* ---- compounds ----------------------------------------------------------------------------------- */
+/* ---- compounds ------------------------------------------------------------------------------ */
 
 static void test_related(void **state)
 {
@@ -466,7 +466,7 @@ static void test_long_read_in_compound(void **state)
     }
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static void test_interim(void **state)
 {
@@ -520,7 +520,8 @@ static void test_disconnect_amid_create(void **state)
     assert_int_equal(rig.closes, 1);
 }
 
-/* An open is closed only after its last write has ended, or it would land on somebody else's data. */
+/* An open is closed only after its last write has ended, or it would land on somebody else's
+ * data. */
 static void test_disconnect_amid_write(void **state)
 {
     (void)state;
@@ -635,8 +636,7 @@ static void test_no_memory(void **state)
         struct smb_file_id id;
         size_t got;
         client_connect(&cl, &rig);
-        if (client_negotiate(&cl, SMB_DIALECT_311) == STATUS_OK &&
-            client_logon(&cl) == STATUS_OK &&
+        if (client_negotiate(&cl, SMB_DIALECT_311) == STATUS_OK && client_logon(&cl) == STATUS_OK &&
             client_tree(&cl, "\\\\s\\general") == STATUS_OK &&
             client_create(&cl, "file", &id) == STATUS_OK) {
             cl.seal = true;

@@ -1,19 +1,19 @@
 #include "node/smb/window.h"
 
 #include "proto/base/must.h"
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 /* after its prerequisites */
 #include <cmocka.h>
 
 struct row {
     const char *name;
-    char op;          /* 't' take, 'g' grant */
-    uint64_t id;      /* t: message id; g: wanted */
-    uint32_t charge;  /* t: credit charge; g: limit */
-    uint32_t expect;  /* t: accepted; g: granted */
+    char op;         /* 't' take, 'g' grant */
+    uint64_t id;     /* t: message id; g: wanted */
+    uint32_t charge; /* t: credit charge; g: limit */
+    uint32_t expect; /* t: accepted; g: granted */
 };
 
 static const struct row rows[] = {
