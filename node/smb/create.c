@@ -3,7 +3,8 @@
  *   decode ─► validate ─► META Open (share modes, access check, creation) ─► smb_open ─► reply
  *
  * What a request says is judged here; everything that depends on the file is the coordinator's. No
- * oplock, lease, durable or persistent handle is granted: all of them are the client's to do without. */
+ * oplock, lease, durable or persistent handle is granted: all of them are the client's to do
+ * without. */
 #include "node/smb/files.h"
 
 #include "proto/smb/create_ctx.h"
@@ -89,8 +90,9 @@ static ntstatus check_contexts(const struct create_contexts *c)
 static ntstatus check_name(struct job *j)
 {
     uint32_t *options = &j->req.options;
+    bool only_opens = j->req.disposition == FILE_OPEN || j->req.disposition == FILE_OVERWRITE;
     if (j->name.stream.len > 0) /* named streams: a volume without FILE_NAMED_STREAMS */
-        return STATUS_OBJECT_NAME_INVALID;
+        return only_opens ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_OBJECT_NAME_INVALID;
     if (j->name.index || j->name.trailing) {
         bool may_be_file =
             (*options & FILE_NON_DIRECTORY_FILE) != 0 ||

@@ -5,16 +5,17 @@
  *   WRITE  [nothing cached ─► META QueryInfo] ─► IO WRITE (durable on all in-sync members)
  *            ─► inside the size: reply      ─► beyond it: META Extend ─► reply
  *
- * A write is acknowledged when its bytes and the size that makes them visible are both durable. When the
- * file's bytes were thrown away meanwhile (overwritten through another open), Extend is refused with
- * STATUS_FILE_CLOSED, and the write is done again on the new ones. */
+ * A write is acknowledged when its bytes and the size that makes them visible are both
+ * durable. When the file's bytes were thrown away meanwhile (overwritten through another
+ * open), Extend is refused with STATUS_FILE_CLOSED, and the write is done again on the new
+ * ones. */
 #include "node/smb/files.h"
 
 #include "proto/smb/data.h"
 
 #define WRITE_ATTEMPTS_MAX 4u
 
-/* ---- READ ---------------------------------------------------------------------------------------- */
+/* ---- READ ---------------------------------------------------------------------------------- */
 
 struct read_job {
     struct smb_read_req req;
@@ -122,7 +123,7 @@ void cmd_read(struct smb *s, struct smb_request *r)
         open_query_info(s, r, o, read_sized);
 }
 
-/* ---- WRITE --------------------------------------------------------------------------------------- */
+/* ---- WRITE --------------------------------------------------------------------------------- */
 
 struct write_job {
     struct smb_write_req req;
@@ -314,7 +315,7 @@ void cmd_write(struct smb *s, struct smb_request *r)
         write_begin(s, r, o);
 }
 
-/* ---- FLUSH --------------------------------------------------------------------------------------- */
+/* ---- FLUSH --------------------------------------------------------------------------------- */
 
 static void flush_reply(struct smb *s, struct smb_request *r)
 {
@@ -325,8 +326,8 @@ static void flush_reply(struct smb *s, struct smb_request *r)
     request_reply(s, r, STATUS_OK);
 }
 
-/* Whatever was acknowledged is on stable storage already. What is still under way through this open is
- * waited for, since the client may have sent the FLUSH to be sure of it. */
+/* Whatever was acknowledged is on stable storage already. What is still under way through this
+ * open is waited for, since the client may have sent the FLUSH to be sure of it. */
 static void flush_go(struct smb *s, struct smb_request *r)
 {
     struct smb_open *o = request_its_open(s, r);

@@ -1,7 +1,8 @@
 /* QUERY_DIRECTORY ([MS-SMB2] 3.3.5.18, [MS-FSA] 2.1.5.6.3).
  *
- * The coordinator lists names in order, behind the last one given out; so an enumeration holds no state
- * there, and goes on through changes of the directory without skipping or repeating what stayed.
+ * The coordinator lists names in order, behind the last one given out; so an enumeration holds
+ * no state there, and goes on through changes of the directory without skipping or repeating
+ * what stayed.
  *
  *   [META QueryInfo: "." and ".." at the beginning] ─► META QueryDirectory ─► packed ─► reply */
 #include "node/smb/files.h"
@@ -24,7 +25,7 @@ struct dir_job {
 
 static void dir_run(struct smb *s, struct smb_request *r);
 
-/* ---- the state of the enumeration ----------------------------------------------------------------------- */
+/* ---- the state of the enumeration ---------------------------------------------------------- */
 
 static void start(struct smb_open *o, struct slice pattern)
 {
@@ -62,7 +63,7 @@ static struct slice pattern_of(const struct smb_open *o)
     return slice_of(o->dir.pattern, o->dir.pattern_len);
 }
 
-/* ---- packing ---------------------------------------------------------------------------------------------- */
+/* ---- packing ------------------------------------------------------------------------------- */
 
 static bool add(struct dir_job *j, const Fl__FileInfo *info, struct slice name, uint64_t file_id)
 {
@@ -129,7 +130,7 @@ static void reply_packed(struct smb *s, struct smb_request *r, struct smb_open *
     open_wake(s, o);
 }
 
-/* ---- the coordinator -------------------------------------------------------------------------------------- */
+/* ---- the coordinator ----------------------------------------------------------------------- */
 
 static void listed(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
@@ -189,7 +190,7 @@ static void about_itself(struct smb *s, struct smb_request *r, const Fl__Reply *
         list(s, r, o);
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------------- */
 
 static bool wants_dots(const struct smb_open *o)
 {

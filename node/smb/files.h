@@ -22,7 +22,8 @@ struct smb_file_ref info_ref(const Fl__FileInfo *info);
 /* Remembers the path, from the share's root; false without memory (then it is as it was). */
 bool open_set_path(struct smb *s, struct smb_open *o, struct slice path);
 struct slice open_path(const struct smb_open *o);
-/* Tells the coordinator to let go of the open; the answer goes to `done`. False: failed already. */
+/* Tells the coordinator to let go of the open; the answer goes to `done`. False: failed
+ * already. */
 bool open_close_meta(struct smb *s, struct smb_request *r, struct smb_open *o, smb_meta_done *done);
 /* Is another part than `r` at work on the open with this command? Sleeping ones do not count. */
 bool open_working(const struct smb_open *o, const struct smb_request *r, uint16_t command);

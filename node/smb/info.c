@@ -10,7 +10,8 @@
 /* The most a file's information can measure: a path and what goes before it. */
 #define FILE_OUTPUT_MAX 66000u
 #define VOLUME_OUTPUT_MAX 512u
-/* The nodes report no figures of their disks yet, so that a volume shows what it holds and this. */
+/* The nodes report no figures of their disks yet, so that a volume shows what it holds and
+ * this. */
 #define VOLUME_FREE_BYTES (UINT64_C(1) << 40)
 
 struct query_job {
@@ -35,7 +36,7 @@ static void send(struct smb *s, struct smb_request *r, ntstatus status, struct s
     request_reply(s, r, status);
 }
 
-/* ---- files ---------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------- */
 
 static struct fscc_file file_of(const struct smb *s, const struct smb_open *o,
                                 const Fl__FileInfo *info)
@@ -115,7 +116,7 @@ static void query_file(struct smb *s, struct smb_request *r, struct smb_open *o)
         open_query_info(s, r, o, file_info);
 }
 
-/* ---- file systems ----------------------------------------------------------------------------------- */
+/* ---- file systems -------------------------------------------------------------------------- */
 
 static struct slice volume_label(const struct smb *s, struct smb_request *r, uint32_t volume)
 {
@@ -169,7 +170,7 @@ static void query_volume(struct smb *s, struct smb_request *r)
     request_query(s, r, q, volume_info);
 }
 
-/* ---- security --------------------------------------------------------------------------------------- */
+/* ---- security ------------------------------------------------------------------------------ */
 
 static void security_info(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
@@ -215,7 +216,7 @@ static void query_security(struct smb *s, struct smb_request *r, const struct sm
     request_query(s, r, q, security_info);
 }
 
-/* ---- the command -------------------------------------------------------------------------------------- */
+/* ---- the command --------------------------------------------------------------------------- */
 
 static ntstatus query_check(const struct smb_request *r, const struct smb_query_info_req *req)
 {

@@ -1,13 +1,14 @@
 /* Opens of files and directories, the record of a file that they share, and CLOSE.
  *
- * An open is found until CLOSE or a teardown marks it `closing`; it ends when the last part that uses
- * it has ended. The coordinator is told exactly once (meta_closed), by the CLOSE that waits for its
- * answer or by open_end, which does not wait: retrying is the control core's business. */
+ * An open is found until CLOSE or a teardown marks it `closing`; it ends when the last part that
+ * uses it has ended. The coordinator is told exactly once (meta_closed), by the CLOSE that waits
+ * for its answer or by open_end, which does not wait: retrying is the control core's business. */
 #include "node/smb/files.h"
 
 #include "proto/base/prng.h"
 
-/* ---- the file's record ----------------------------------------------------------------------------- */
+/* ---- the file's record
+ * ----------------------------------------------------------------------------- */
 
 struct inode_key {
     uint8_t bytes[12];
@@ -99,6 +100,8 @@ void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t t
     struct smb_inode nobody = {0};
     struct smb_inode *at = known != NULL ? known : &nobody;
     at->size_valid = false;
+    if (ticket == 0)
+        return; /* only news: nobody waits for an answer */
     for (uint32_t i = 0; i < at->ticket_count; i++)
         if (at->tickets[i] == ticket)
             return; /* told again after a reconnect */
@@ -113,7 +116,8 @@ void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t t
         answer_tickets(s, at);
 }
 
-/* ---- the open --------------------------------------------------------------------------------------- */
+/* ---- the open
+ * --------------------------------------------------------------------------------------- */
 
 struct smb_open *open_new(struct smb *s, struct smb_tree *tree, const Fl__FileInfo *info)
 {
@@ -230,7 +234,8 @@ void open_wake(struct smb *s, struct smb_open *o)
                            STATUS_OK);
 }
 
-/* ---- replies of the coordinator ----------------------------------------------------------------------- */
+/* ---- replies of the coordinator
+ * ----------------------------------------------------------------------- */
 
 const Fl__FileInfo *reply_info(const Fl__Reply *reply)
 {
@@ -288,7 +293,8 @@ uint32_t volume_serial(const struct smb *s, uint32_t volume)
     return serial != 0 ? serial : 1;
 }
 
-/* ---- CLOSE ---------------------------------------------------------------------------------------------- */
+/* ---- CLOSE
+ * ---------------------------------------------------------------------------------------------- */
 
 bool open_close_meta(struct smb *s, struct smb_request *r, struct smb_open *o, smb_meta_done *done)
 {
@@ -306,8 +312,8 @@ bool open_close_meta(struct smb *s, struct smb_request *r, struct smb_open *o, s
     return true;
 }
 
-/* [MS-SMB2] 3.3.5.10. The open is gone whatever the coordinator says: only its lease on the file could
- * be the matter, and that has then ended with it. */
+/* [MS-SMB2] 3.3.5.10. The open is gone whatever the coordinator says: only its lease on the file
+ * could be the matter, and that has then ended with it. */
 static void closed(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const struct smb_close_req *req = r->scratch;

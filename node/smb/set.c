@@ -1,8 +1,9 @@
-/* SET_INFO ([MS-SMB2] 3.3.5.21, [MS-FSA] 2.1.5.15): each class is one command to the coordinator.
+/* SET_INFO ([MS-SMB2] 3.3.5.21, [MS-FSA] 2.1.5.15): each class is one command to the
+ * coordinator.
  *
- * A new end of file that is smaller goes in three steps: META QueryInfo (how long is it?) ─► IO ZERO of
- * what is cut off, on all in-sync members ─► META SetSize, which waits until no node relies on the old
- * size. So bytes cut off never come back when the file grows again. */
+ * A new end of file that is smaller goes in three steps: META QueryInfo (how long is it?) ─►
+ * IO ZERO of what is cut off, on all in-sync members ─► META SetSize, which waits until no
+ * node relies on the old size. So bytes cut off never come back when the file grows again. */
 #include "node/smb/files.h"
 
 #include "proto/smb/info.h"
@@ -12,7 +13,6 @@
 struct set_job {
     struct smb_set_info_req req;
     struct fscc_set set;
-    uint64_t cut_from, cut_to; /* what a smaller end of file cuts off */
     struct name_path target;
 };
 
@@ -56,9 +56,11 @@ static void *body_of(struct smb *s, struct smb_request *r, size_t size)
     return body;
 }
 
-/* ---- times and attributes ---------------------------------------------------------------------------- */
+/* ---- times and attributes
+ * ---------------------------------------------------------------------------- */
 
-/* [MS-FSA] 2.1.5.15.2: a time that was set stays, whatever is written through this open; -2 undoes it. */
+/* [MS-FSA] 2.1.5.15.2: a time that was set stays, whatever is written through this open; -2 undoes
+ * it. */
 static void basic_was_set(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const struct set_job *j = r->scratch;
@@ -112,7 +114,8 @@ static void set_basic(struct smb *s, struct smb_request *r, struct smb_open *o)
     request_meta(s, r, c, basic_was_set);
 }
 
-/* ---- names -------------------------------------------------------------------------------------------- */
+/* ---- names
+ * -------------------------------------------------------------------------------------------- */
 
 static void was_renamed(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
@@ -158,7 +161,8 @@ static void set_name(struct smb *s, struct smb_request *r, struct smb_open *o)
 static void set_disposition(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
     const struct set_job *j = r->scratch;
-    /* [MS-FSCC] 2.4.12: only what was opened with FILE_DELETE_ON_CLOSE has that state to change. */
+    /* [MS-FSCC] 2.4.12: only what was opened with FILE_DELETE_ON_CLOSE has that state to
+     * change. */
     if ((j->set.disposition & FILE_DISPOSITION_ON_CLOSE) != 0) {
         request_fail(s, r, STATUS_NOT_SUPPORTED);
         return;
@@ -175,7 +179,8 @@ static void set_disposition(struct smb *s, struct smb_request *r, struct smb_ope
     request_meta(s, r, c, was_set);
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------------- */
+/* ---- sizes
+ * -------------------------------------------------------------------------------------------- */
 
 static void send_allocation(struct smb *s, struct smb_request *r, const struct smb_open *o)
 {
@@ -189,18 +194,8 @@ static void send_allocation(struct smb *s, struct smb_request *r, const struct s
     body->allocation_size = j->set.size;
     c->body_case = FL__COMMAND__BODY_SET_ALLOCATION;
     c->set_allocation = body;
+    o->inode->size_valid = false; /* until the answer says what it is now */
     request_meta(s, r, c, was_set);
-}
-
-static void size_was_set(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
-{
-    const struct set_job *j = r->scratch;
-    if (!succeeded(s, r, reply))
-        return;
-    if (j->set.info_class == FILE_ALLOCATION_INFORMATION)
-        send_allocation(s, r, request_its_open(s, r));
-    else
-        done(s, r);
 }
 
 static void send_size(struct smb *s, struct smb_request *r, struct smb_open *o)
@@ -216,7 +211,16 @@ static void send_size(struct smb *s, struct smb_request *r, struct smb_open *o)
     c->body_case = FL__COMMAND__BODY_SET_SIZE;
     c->set_size = body;
     o->inode->size_valid = false; /* until the answer says what it is now */
-    request_meta(s, r, c, size_was_set);
+    request_meta(s, r, c, was_set);
+}
+
+static void send_either(struct smb *s, struct smb_request *r, struct smb_open *o)
+{
+    const struct set_job *j = r->scratch;
+    if (j->set.info_class == FILE_ALLOCATION_INFORMATION)
+        send_allocation(s, r, o);
+    else
+        send_size(s, r, o);
 }
 
 static void was_zeroed(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
@@ -224,7 +228,17 @@ static void was_zeroed(struct smb *s, struct smb_request *r, const struct smb_io
     if (io->status != STATUS_OK)
         request_fail(s, r, io->status);
     else
-        send_size(s, r, request_its_open(s, r));
+        send_either(s, r, request_its_open(s, r));
+}
+
+/* [MS-FSA] 2.1.5.15.1, 2.1.5.15.5: where the file ends afterwards, if that is less than now. Of an
+ * allocation whole clusters count. */
+static uint64_t new_end(const struct set_job *j)
+{
+    const uint64_t cluster = FSCC_CLUSTER_BYTES;
+    if (j->set.info_class != FILE_ALLOCATION_INFORMATION)
+        return j->set.size;
+    return (j->set.size + cluster - 1) / cluster * cluster;
 }
 
 static void size_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
@@ -236,21 +250,16 @@ static void size_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply
         request_fail(s, r, reply_failure(reply));
         return;
     }
-    bool allocation = j->set.info_class == FILE_ALLOCATION_INFORMATION;
-    if (allocation && j->set.size >= info->size) {
-        send_allocation(s, r, o);
+    uint64_t end = new_end(j);
+    if (end >= info->size) {
+        send_either(s, r, o);
         return;
     }
-    if (j->set.size >= info->size) {
-        send_size(s, r, o);
-        return;
-    }
-    /* [MS-FSA] 2.1.5.15.1, 2.1.5.15.4: less than the file holds cuts it off. */
     struct smb_io io = {
         .op = SMB_IO_ZERO,
         .file = info_ref(info),
-        .offset = j->set.size,
-        .len = info->size - j->set.size,
+        .offset = end,
+        .len = info->size - end,
     };
     request_io(s, r, &io, was_zeroed);
 }
@@ -264,7 +273,8 @@ static void set_size(struct smb *s, struct smb_request *r, struct smb_open *o)
         open_query_info(s, r, o, size_is);
 }
 
-/* [MS-FSA] 2.1.5.15.15: every byte up to the end of file is valid already; more is not to be had. */
+/* [MS-FSA] 2.1.5.15.15: every byte up to the end of file is valid already; more is not to be had.
+ */
 static void valid_length_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const struct set_job *j = r->scratch;
@@ -277,7 +287,8 @@ static void valid_length_is(struct smb *s, struct smb_request *r, const Fl__Repl
         done(s, r);
 }
 
-/* ---- files ---------------------------------------------------------------------------------------------- */
+/* ---- files
+ * ---------------------------------------------------------------------------------------------- */
 
 static void set_mode(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
@@ -319,7 +330,8 @@ static void set_file(struct smb *s, struct smb_request *r, struct smb_open *o)
         request_fail(s, r, STATUS_NOT_SUPPORTED);
 }
 
-/* ---- security ------------------------------------------------------------------------------------------- */
+/* ---- security
+ * ------------------------------------------------------------------------------------------- */
 
 static void set_security(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
@@ -348,17 +360,16 @@ static void set_security(struct smb *s, struct smb_request *r, struct smb_open *
     request_meta(s, r, c, was_set);
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------ */
+/* ---- the command
+ * ------------------------------------------------------------------------------------------ */
 
 /* 3.3.5.21.2: the file system has nothing that a client could set. */
 static ntstatus file_system_status(uint8_t info_class)
 {
-    switch (info_class) {
-    case FILE_FS_LABEL_INFORMATION:
-    case FILE_FS_CONTROL_INFORMATION:
-    case FILE_FS_OBJECT_ID_INFORMATION: return STATUS_NOT_SUPPORTED;
-    default: return STATUS_INVALID_INFO_CLASS;
-    }
+    bool settable = info_class == FILE_FS_LABEL_INFORMATION ||
+                    info_class == FILE_FS_CONTROL_INFORMATION ||
+                    info_class == FILE_FS_OBJECT_ID_INFORMATION;
+    return settable ? STATUS_NOT_SUPPORTED : STATUS_INVALID_INFO_CLASS;
 }
 
 static ntstatus set_check(const struct smb_request *r, const struct smb_set_info_req *req)

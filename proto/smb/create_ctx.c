@@ -1,5 +1,5 @@
-/* [MS-SMB2] 2.2.13.2, 2.2.14.2: the chain of create contexts. A context's offsets count from its own
- * beginning, so each is read through a reader of its own. */
+/* [MS-SMB2] 2.2.13.2, 2.2.14.2: the chain of create contexts. A context's offsets count from
+ * its own beginning, so each is read through a reader of its own. */
 #include "proto/smb/create_ctx.h"
 
 #include "proto/base/must.h"

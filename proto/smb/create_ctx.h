@@ -34,9 +34,9 @@ struct create_contexts {
     uint64_t app_version_high, app_version_low;
 };
 
-/* Decodes the chain; `chain` is what the request's offset and length name, may be empty. Unknown
- * names are ignored, as are contexts given twice (the last one counts). STATUS_INVALID_PARAMETER when
- * the chain or a known context is malformed. */
+/* Decodes the chain; `chain` is what the request's offset and length name, may be empty.
+ * Unknown names are ignored, as are contexts given twice (the last one counts).
+ * STATUS_INVALID_PARAMETER when the chain or a known context is malformed. */
 ntstatus create_contexts_decode(struct slice chain, struct create_contexts *out);
 
 struct create_contexts_reply {

@@ -2,7 +2,7 @@
 /* [MS-DTYP]: security identifiers, access masks, and the time format of everything in SMB. */
 #include "proto/base/bytes.h"
 
-/* ---- SIDs ([MS-DTYP] 2.4.2) ------------------------------------------------------------------- */
+/* ---- SIDs ([MS-DTYP] 2.4.2) ---------------------------------------------------------------- */
 
 #define SID_SUB_MAX 15u
 #define SID_BYTES_MAX 68u /* 8 + 4 * SID_SUB_MAX */
@@ -48,7 +48,7 @@ extern const struct sid sid_builtin_administrators; /* S-1-5-32-544 */
 extern const struct sid sid_builtin_users;          /* S-1-5-32-545 */
 extern const struct sid sid_builtin_guests;         /* S-1-5-32-546 */
 
-/* ---- access masks ([MS-DTYP] 2.4.3, [MS-SMB2] 2.2.13.1) --------------------------------------- */
+/* ---- access masks ([MS-DTYP] 2.4.3, [MS-SMB2] 2.2.13.1) ------------------------------------ */
 
 #define FILE_READ_DATA UINT32_C(0x00000001)
 #define FILE_WRITE_DATA UINT32_C(0x00000002)
@@ -88,7 +88,7 @@ extern const struct sid sid_builtin_guests;         /* S-1-5-32-546 */
  * files and directories, as the bits have two names. Other bits are kept. */
 uint32_t access_map_generic(uint32_t mask);
 
-/* ---- FILETIME ([MS-DTYP] 2.3.3): 100 ns since 1601-01-01 UTC ----------------------------------- */
+/* ---- FILETIME ([MS-DTYP] 2.3.3): 100 ns since 1601-01-01 UTC ------------------------------- */
 
 #define FILETIME_UNIX_EPOCH UINT64_C(116444736000000000)
 #define FILETIME_SECOND UINT64_C(10000000)

@@ -220,7 +220,7 @@ uint32_t fscc_query_access(uint8_t info_class)
     return 0;
 }
 
-/* ---- file systems ---------------------------------------------------------------------------------- */
+/* ---- file systems -------------------------------------------------------------------------- */
 
 typedef ntstatus encode_volume(const struct fscc_volume *v, struct writer *w);
 
@@ -252,8 +252,9 @@ static ntstatus fs_device(const struct fscc_volume *v, struct writer *w)
     return STATUS_OK;
 }
 
-/* Names are Unicode, kept as given, found in any case; ACLs are kept and enforced; sparse files cost
- * only what they hold. Nothing is claimed that is not there: hosts act on these bits. */
+/* Names are Unicode, kept as given, found in any case; ACLs are kept and enforced; sparse
+ * files cost only what they hold. Nothing is claimed that is not there: hosts act on these
+ * bits. */
 static ntstatus fs_attribute(const struct fscc_volume *v, struct writer *w)
 {
     static const char name[] = "N\0T\0F\0S"; /* Windows clients offer ACLs for this name only */

@@ -1,13 +1,14 @@
 #pragma once
 /* [MS-FSCC] 2.4, 2.5: what the buffers of QUERY_INFO, SET_INFO and QUERY_DIRECTORY hold.
  *
- * Encoders write into a writer whose remaining room is the client's output buffer: the fixed part must
- * fit (STATUS_INFO_LENGTH_MISMATCH), a variable part is cut (STATUS_BUFFER_OVERFLOW, a warning whose
- * reply carries what did fit), as [MS-SMB2] 3.3.5.20.1 wants. Decoders read a stranger's bytes. */
+ * Encoders write into a writer whose remaining room is the client's output buffer: the fixed
+ * part must fit (STATUS_INFO_LENGTH_MISMATCH), a variable part is cut (STATUS_BUFFER_OVERFLOW,
+ * a warning whose reply carries what did fit), as [MS-SMB2] 3.3.5.20.1 wants. Decoders read a
+ * stranger's bytes. */
 #include "proto/base/bytes.h"
 #include "proto/smb/status.h"
 
-/* ---- file attributes ([MS-FSCC] 2.6) ----------------------------------------------------------- */
+/* ---- file attributes ([MS-FSCC] 2.6) ------------------------------------------------------- */
 
 #define FILE_ATTRIBUTE_READONLY UINT32_C(0x00000001)
 #define FILE_ATTRIBUTE_HIDDEN UINT32_C(0x00000002)
@@ -32,7 +33,7 @@
 /* Every bit [MS-FSCC] names: others in a CREATE are STATUS_INVALID_PARAMETER. */
 #define FILE_ATTRIBUTE_KNOWN UINT32_C(0x00DFFFB7)
 
-/* ---- ShareAccess, CreateDisposition, CreateOptions, CreateAction ([MS-SMB2] 2.2.13, 2.2.14) ------ */
+/* ---- ShareAccess, CreateDisposition, CreateOptions, CreateAction ([MS-SMB2] 2.2.13, 2.2.14)  */
 
 #define FILE_SHARE_READ UINT32_C(0x00000001)
 #define FILE_SHARE_WRITE UINT32_C(0x00000002)
@@ -75,7 +76,7 @@
 #define FILE_CREATED UINT32_C(2)
 #define FILE_OVERWRITTEN UINT32_C(3)
 
-/* ---- classes ------------------------------------------------------------------------------------ */
+/* ---- classes ------------------------------------------------------------------------------- */
 
 enum fscc_file_class { /* [MS-FSCC] 2.4 */
                        FILE_DIRECTORY_INFORMATION = 1,
@@ -138,7 +139,7 @@ enum fscc_fs_class { /* [MS-FSCC] 2.5 */
                      FILE_FS_SECTOR_SIZE_INFORMATION = 11,
 };
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------- */
 
 struct fscc_file {
     uint64_t creation_time, access_time, write_time, change_time; /* FILETIME */
@@ -157,12 +158,13 @@ struct fscc_file {
 uint32_t fscc_attributes(uint32_t stored);
 /* QUERY_INFO of SMB2_0_INFO_FILE. STATUS_INVALID_INFO_CLASS for what cannot be queried,
  * STATUS_NOT_SUPPORTED for classes of local use ([MS-SMB2] 3.3.5.20.1),
- * STATUS_OBJECT_NAME_NOT_FOUND for the alternate name (there is none), STATUS_NO_EAS_ON_FILE for EAs. */
+ * STATUS_OBJECT_NAME_NOT_FOUND for the alternate name (there is none), STATUS_NO_EAS_ON_FILE
+ * for EAs. */
 ntstatus fscc_encode_file(uint8_t info_class, const struct fscc_file *f, struct writer *w);
 /* The access the handle needs for this query ([MS-FSA] 2.1.5.12): 0 or FILE_READ_ATTRIBUTES ... */
 uint32_t fscc_query_access(uint8_t info_class);
 
-/* ---- directories --------------------------------------------------------------------------------- */
+/* ---- directories --------------------------------------------------------------------------- */
 
 struct fscc_entry {
     uint64_t creation_time, access_time, write_time, change_time;
@@ -192,7 +194,7 @@ bool fscc_is_directory_class(uint8_t info_class);
 struct fscc_packer fscc_packer_of(struct writer *w, uint8_t info_class, size_t limit);
 enum fscc_packed fscc_pack(struct fscc_packer *p, const struct fscc_entry *e);
 
-/* ---- file systems ---------------------------------------------------------------------------------- */
+/* ---- file systems -------------------------------------------------------------------------- */
 
 #define FSCC_CLUSTER_BYTES 4096u
 #define FSCC_SECTOR_BYTES 512u
@@ -207,7 +209,7 @@ struct fscc_volume {
 
 ntstatus fscc_encode_volume(uint8_t info_class, const struct fscc_volume *v, struct writer *w);
 
-/* ---- SET_INFO ---------------------------------------------------------------------------------------- */
+/* ---- SET_INFO ------------------------------------------------------------------------------ */
 
 struct fscc_set_basic { /* times: 0 leave, -1 freeze, -2 thaw */
     int64_t creation_time, access_time, write_time, change_time;
@@ -237,9 +239,10 @@ struct fscc_set {
     };
 };
 
-/* STATUS_INVALID_INFO_CLASS for what cannot be set, STATUS_NOT_SUPPORTED for what this server has not
- * (links, short names, quotas, EAs: STATUS_EAS_NOT_SUPPORTED), STATUS_INFO_LENGTH_MISMATCH for a short
- * buffer, STATUS_INVALID_PARAMETER for values out of range. */
+/* STATUS_INVALID_INFO_CLASS for what cannot be set, STATUS_NOT_SUPPORTED for what this server
+ * has not (links, short names, quotas, EAs: STATUS_EAS_NOT_SUPPORTED),
+ * STATUS_INFO_LENGTH_MISMATCH for a short buffer, STATUS_INVALID_PARAMETER for values out of
+ * range. */
 ntstatus fscc_decode_set(uint8_t info_class, struct slice buffer, struct fscc_set *out);
 /* The access the handle needs for this change ([MS-FSA] 2.1.5.15). */
 uint32_t fscc_set_access(uint8_t info_class);

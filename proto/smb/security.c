@@ -26,17 +26,12 @@ static enum ace_deed deed_of(uint8_t type, bool for_some_objects)
 {
     if (for_some_objects)
         return ACE_OTHER; /* no object types are passed in for files */
-    switch (type) {
-    case ACE_ACCESS_ALLOWED:
-    case ACE_ACCESS_ALLOWED_OBJECT: return ACE_ALLOWS;
-    case ACE_ACCESS_DENIED:
-    case ACE_ACCESS_DENIED_OBJECT:
-    case ACE_ACCESS_DENIED_CALLBACK:
-    case ACE_ACCESS_DENIED_CALLBACK_OBJECT: return ACE_DENIES;
-    case ACE_SYSTEM_AUDIT:
-    case ACE_SYSTEM_AUDIT_OBJECT: return ACE_AUDITS;
-    default: return ACE_OTHER;
-    }
+    if (type == ACE_ACCESS_ALLOWED || type == ACE_ACCESS_ALLOWED_OBJECT)
+        return ACE_ALLOWS;
+    if (type == ACE_ACCESS_DENIED || type == ACE_ACCESS_DENIED_OBJECT ||
+        type == ACE_ACCESS_DENIED_CALLBACK || type == ACE_ACCESS_DENIED_CALLBACK_OBJECT)
+        return ACE_DENIES;
+    return type == ACE_SYSTEM_AUDIT || type == ACE_SYSTEM_AUDIT_OBJECT ? ACE_AUDITS : ACE_OTHER;
 }
 
 /* The body of an ACE whose type says that it has a mask and a SID. */
@@ -68,7 +63,8 @@ bool ace_next(struct reader *r, struct ace *out)
     if (size < 4 || size % 4 != 0)
         r->bad = true;
     struct reader body = reader_of(read_slice(r, r->bad ? 0 : size - 4u));
-    /* Types up to SYSTEM_AUDIT_CALLBACK_OBJECT (0x0F) but COMPOUND (0x04) have a mask and a SID. */
+    /* Types up to SYSTEM_AUDIT_CALLBACK_OBJECT (0x0F) but COMPOUND (0x04) have a mask and a
+     * SID. */
     if (a.type <= 0x0F && a.type != 0x04)
         read_body(&body, &a);
     r->bad = r->bad || body.bad;
@@ -214,7 +210,7 @@ void security_write(struct writer *w, const struct security_descriptor *sd)
         sid_write(w, &sd->group);
 }
 
-/* ---- the access check --------------------------------------------------------------------------- */
+/* ---- the access check ---------------------------------------------------------------------- */
 
 static bool token_lists(const struct security_token *t, const struct sid *sid)
 {
@@ -265,8 +261,8 @@ static bool has_owner_rights(const struct acl *dacl)
     return false;
 }
 
-/* What the DACL says, bit by bit: the first ACE that speaks of a right decides it. `decided` starts
- * with what privileges and ownership have given. */
+/* What the DACL says, bit by bit: the first ACE that speaks of a right decides it. `decided`
+ * starts with what privileges and ownership have given. */
 static uint32_t dacl_grants(const struct security_descriptor *sd, const struct security_token *t,
                             bool owner, uint32_t implied)
 {

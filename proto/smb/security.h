@@ -1,8 +1,9 @@
 #pragma once
-/* Security descriptors ([MS-DTYP] 2.4.6), the access check (2.5.3.2) and inheritance (2.5.3.4).
+/* Security descriptors ([MS-DTYP] 2.4.6), the access check (2.5.3.2) and inheritance
+ * (2.5.3.4).
  *
- * Descriptors are stored and sent in self-relative form. A decoded one borrows from those bytes. All
- * input is a stranger's: nothing here trusts an offset, a size or a count. */
+ * Descriptors are stored and sent in self-relative form. A decoded one borrows from those
+ * bytes. All input is a stranger's: nothing here trusts an offset, a size or a count. */
 #include "proto/base/arena.h"
 #include "proto/smb/dtyp.h"
 #include "proto/smb/status.h"
@@ -114,10 +115,11 @@ bool ace_next(struct reader *r, struct ace *out);
 /* Appends a plain ACE (allowed, denied, audit). */
 void ace_write(struct writer *w, uint8_t type, uint8_t flags, uint32_t mask, const struct sid *sid);
 
-/* [MS-DTYP] 2.5.3.2: may `token` have `desired` (generic rights and MAXIMUM_ALLOWED allowed)? On
- * STATUS_OK `granted` holds plain file rights. The owner has READ_CONTROL and WRITE_DAC unless an
- * OWNER RIGHTS ACE says otherwise; administrators may take ownership and read or write SACLs.
- * STATUS_ACCESS_DENIED; STATUS_PRIVILEGE_NOT_HELD for ACCESS_SYSTEM_SECURITY without the privilege. */
+/* [MS-DTYP] 2.5.3.2: may `token` have `desired` (generic rights and MAXIMUM_ALLOWED allowed)?
+ * On STATUS_OK `granted` holds plain file rights. The owner has READ_CONTROL and WRITE_DAC
+ * unless an OWNER RIGHTS ACE says otherwise; administrators may take ownership and read or
+ * write SACLs. STATUS_ACCESS_DENIED; STATUS_PRIVILEGE_NOT_HELD for ACCESS_SYSTEM_SECURITY
+ * without the privilege. */
 ntstatus security_access_check(const struct security_descriptor *sd,
                                const struct security_token *token, uint32_t desired,
                                uint32_t *granted);
@@ -134,9 +136,10 @@ struct security_creation {
     const struct security_token *token; /* its user becomes the owner unless `creator` says */
     bool directory;
 };
-/* [MS-DTYP] 2.5.3.4 into `w`. Without an inheritable ACE and without `creator`: owner and SYSTEM get
- * full access. STATUS_INVALID_OWNER when the token may not give the object that owner;
- * STATUS_INVALID_SECURITY_DESCR ...; STATUS_INSUFFICIENT_RESOURCES when `w` is too small. */
+/* [MS-DTYP] 2.5.3.4 into `w`. Without an inheritable ACE and without `creator`: owner and
+ * SYSTEM get full access. STATUS_INVALID_OWNER when the token may not give the object that
+ * owner; STATUS_INVALID_SECURITY_DESCR ...; STATUS_INSUFFICIENT_RESOURCES when `w` is too
+ * small. */
 ntstatus security_inherit(const struct security_creation *c, struct writer *w);
 
 /* Rights on the handle a query or a change of `parts` needs ([MS-FSA] 2.1.5.13, 2.1.5.17). */
@@ -148,7 +151,7 @@ ntstatus security_merge(struct slice current, struct slice change, uint32_t part
 /* Only `parts` of `current`, into `w`. */
 ntstatus security_extract(struct slice current, uint32_t parts, struct writer *w);
 
-/* The root of a volume or share: administrators and SYSTEM own it and may do all, their rights are
- * inherited; Authenticated Users may change what is inside, as the share's own permissions say who of
- * them gets that far; creators have full access to what is theirs. */
+/* The root of a volume or share: administrators and SYSTEM own it and may do all, their rights
+ * are inherited; Authenticated Users may change what is inside, as the share's own permissions
+ * say who of them gets that far; creators have full access to what is theirs. */
 void security_default_root(struct writer *w);

@@ -90,8 +90,9 @@ static const struct sid *substitute(const struct build *b, const struct sid *sid
     return sid;
 }
 
-/* One ACE as it applies to the new object: generic rights mapped, creators named (2.5.3.4.7). An
- * inheritable one whose text would change is written twice: effective, and inherit-only as it was. */
+/* One ACE as it applies to the new object: generic rights mapped, creators named (2.5.3.4.7).
+ * An inheritable one whose text would change is written twice: effective, and inherit-only as
+ * it was. */
 static void put_effective(struct build *b, const struct ace *a, uint8_t flags)
 {
     const struct sid *sid = substitute(b, &a->sid);
@@ -251,7 +252,7 @@ ntstatus security_inherit(const struct security_creation *c, struct writer *w)
     return build_end(&b, &p.owner, &p.group);
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes ------------------------------------------------------------------------------- */
 
 /* The control bits of one ACL after a change: AUTO_INHERITED only when the client says that it did
  * inherit (AUTO_INHERIT_REQ too), PROTECTED from either place. */

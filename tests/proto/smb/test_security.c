@@ -87,11 +87,12 @@ static void show(struct slice bytes, char *out, size_t cap)
     out[0] = '\0';
     while (ace_next(&r, &a)) {
         char sid[SID_TEXT_MAX], flags[16] = "";
+        size_t used = 0;
         sid_to_text(&a.sid, sid);
         static const char *const names[] = {"OI", "CI", "NP", "IO", "ID"};
         for (size_t i = 0; i < 5; i++)
             if (a.flags & 1u << i)
-                strcat(flags, names[i]);
+                memcpy(flags + 2 * used++, names[i], 3);
         at += (size_t)snprintf(out + at, cap - at, "%s%c;%s;%X;%s", at ? " " : "",
                                a.type == ACE_ACCESS_ALLOWED ? 'A' : 'D', flags[0] ? flags : "-",
                                a.mask, sid);
