@@ -1,12 +1,8 @@
 #include "proto/base/must.h"
 #include "proto/daemon/gss.h"
-#include <cmocka.h>
+#include "tests/lib/unit.h"
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
