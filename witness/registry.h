@@ -1,14 +1,15 @@
 #pragma once
-/* The witness's memory ([MS-SWN] 3.1.1): which interfaces the cluster has, and which clients want to
- * hear about which of them. Pure: time comes with every call, in nanoseconds of any steady clock.
+/* The witness's memory ([MS-SWN] 3.1.1): which interfaces the cluster has, and which clients want
+ * to hear about which of them. Pure: time comes with every call, in nanoseconds of any steady
+ * clock.
  *
  *                     wait (AsyncNotify)            something to say, or keep-alive over
  *   registered ─────────────────────────► waiting ─────────────────────────────────────► registered
  *       │  30 s without a wait                                │ 5 s after a move was told,
  *       └───────────────► gone ◄──────────────────────────────┘ unregistered, connection lost
  *
- * What a client is told is queued per registration and coalesced: of a resource only the last state,
- * of moves only the last destination, so a client that sleeps costs a bounded amount. */
+ * What a client is told is queued per registration and coalesced: of a resource only the last
+ * state, of moves only the last destination, so a client that sleeps costs a bounded amount. */
 #include "proto/base/list.h"
 #include "proto/base/map.h"
 #include "proto/rpc/swn.h"
@@ -112,11 +113,13 @@ struct registry_ready {
     enum swn_message type; /* with NOTIFY: */
     uint32_t count;
 };
-/* The next waiter that has an answer at `now_ns`; false when there is none. With NOTIFY the messages
- * are written to `messages` and taken off the queue. Registrations that ended are removed on the way. */
+/* The next waiter that has an answer at `now_ns`; false when there is none. With NOTIFY the
+ * messages are written to `messages` and taken off the queue. Registrations that ended are removed
+ * on the way. */
 bool registry_next_ready(struct registry *r, uint64_t now_ns, struct writer *messages,
                          struct registry_ready *out);
-/* When registry_next_ready may have something again by itself; DEADLINE_NEVER: only after an event. */
+/* When registry_next_ready may have something again by itself; DEADLINE_NEVER: only after an
+ * event. */
 uint64_t registry_next_deadline(const struct registry *r);
 /* Every invariant of the structure, for tests. */
 void registry_check(const struct registry *r);

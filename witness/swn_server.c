@@ -53,7 +53,7 @@ void swn_server_free(struct swn_server *s)
 
 const struct registry *swn_server_registry(const struct swn_server *s) { return &s->registry; }
 
-/* --- answers ---------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static struct writer reply_begin(struct swn_server *s)
 {
@@ -101,7 +101,7 @@ static void answer_now(struct swn_server *s, struct swn_answer answer)
     s->answer = answer;
 }
 
-/* --- calls ------------------------------------------------------------------------------------------ */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static void on_get_interface_list(struct swn_server *s, const struct swn_event *e)
 {
@@ -152,7 +152,8 @@ static uint32_t check_register(const struct swn_server *s, const struct swn_call
         if (s->any_scale_out && !share_exists(s, call->share_name))
             return WERR_INVALID_STATE;
     }
-    /* Without a scale-out share the address need not be known; here all nodes are, so it must be. */
+    /* Without a scale-out share the address need not be known; here all nodes are, so it must
+     * be. */
     if (!swn_address_from_utf16(call->ip_address, address) ||
         registry_find_interface(&s->registry, address) == NULL)
         return WERR_INVALID_STATE;
@@ -224,7 +225,7 @@ static void on_call(struct swn_server *s, const struct swn_event *e)
     }
 }
 
-/* --- the cluster ------------------------------------------------------------------------------------ */
+/* --- the cluster ------------------------------------------------------------------------------ */
 
 static void on_cluster(struct swn_server *s, const struct swn_cluster *c)
 {

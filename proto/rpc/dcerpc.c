@@ -1,66 +1,11 @@
 #include "proto/rpc/dcerpc.h"
 #include "proto/base/must.h"
-#include "proto/rpc/dcerpc_pdu.h"
+#include "proto/rpc/dcerpc_int.h"
 #include <string.h>
 
-/* Stubs are padded to this before a sec_trailer, as Windows does ([MS-RPCE] 2.2.2.11 asks for 4). */
+/* Stubs are padded to this before a sec_trailer, as Windows does ([MS-RPCE] 2.2.2.11 asks for
+ * 4). */
 #define AUTH_PAD 16u
-
-/* [C706] 12.6.3.1 p_reject_reason_t and [MS-RPCE] 2.2.2.5. */
-#define NAK_REASON_NOT_SPECIFIED 0u
-#define NAK_PROTOCOL_VERSION 4u
-#define NAK_AUTHENTICATION_TYPE 8u
-#define NAK_INVALID_CHECKSUM 9u
-
-#define PFC_CONC_MPX 0x10u
-
-enum call_state { CALL_FREE, CALL_RECEIVING, CALL_DISPATCHED, CALL_REPLYING, CALL_FAULTING };
-
-struct rpc_call {
-    enum call_state state;
-    uint32_t token;   /* names the call to the shell; never reused on a connection soon */
-    uint32_t call_id; /* names it to the client */
-    uint16_t context_id, opnum;
-    uint32_t interface, fault;
-    uint8_t *buffer; /* the request's stub, later the reply's */
-    size_t len, cap, sent;
-};
-
-enum gss_state { GSS_IDLE, GSS_ACCEPTING, GSS_UNWRAPPING, GSS_WRAPPING };
-enum auth_state { AUTH_NONE, AUTH_STARTED, AUTH_DONE, AUTH_FAILED };
-
-struct rpc_conn {
-    struct mem *mem;
-    struct rpc_config config;
-    bool bound, dead;
-    uint32_t assoc_group;
-    uint16_t max_xmit;
-    struct {
-        uint16_t id;
-        uint32_t interface;
-    } contexts[RPC_CONTEXTS_MAX];
-    uint32_t context_count;
-
-    enum gss_state gss;
-    enum auth_state auth;
-    uint8_t auth_type, auth_level;
-    uint32_t auth_context_id;
-    bool header_sign;
-    uint16_t token_size;
-
-    struct rpc_bind bind; /* the one being answered */
-    struct rpc_header header;
-    struct rpc_call calls[RPC_CALLS_MAX];
-    struct rpc_call *sending; /* whose fragments are going out */
-    uint32_t last_token;
-
-    size_t input_len, input_cap; /* the PDU at the front stays in place while GSS works on it */
-    uint8_t *input;
-    struct writer output;
-    uint8_t output_bytes[RPC_BIND_MAX];
-};
-
-/* Invariant: while gss != IDLE neither the front PDU nor output_bytes is touched. */
 
 struct rpc_conn *rpc_conn_new(struct mem *mem, const struct rpc_config *config)
 {
@@ -103,7 +48,7 @@ size_t rpc_conn_room(const struct rpc_conn *c) { return c->dead ? 0 : c->input_c
 bool rpc_conn_busy(const struct rpc_conn *c) { return c->gss != GSS_IDLE; }
 uint32_t rpc_conn_assoc_group(const struct rpc_conn *c) { return c->assoc_group; }
 
-static struct rpc_effect *effect(struct rpc_effects *out, enum rpc_effect_kind kind)
+struct rpc_effect *rpc_effect_add(struct rpc_effects *out, enum rpc_effect_kind kind)
 {
     must(out->count < RPC_EFFECTS_MAX);
     struct rpc_effect *e = &out->list[out->count++];
@@ -111,49 +56,41 @@ static struct rpc_effect *effect(struct rpc_effects *out, enum rpc_effect_kind k
     return e;
 }
 
-static void emit_close(struct rpc_conn *c, struct rpc_effects *out)
+void rpc_emit_close(struct rpc_conn *c, struct rpc_effects *out)
 {
     if (!c->dead)
-        effect(out, RPC_EFFECT_CLOSE);
+        rpc_effect_add(out, RPC_EFFECT_CLOSE);
     c->dead = true;
     out->more = false;
 }
 
-static void output_reset(struct rpc_conn *c)
+void rpc_output_reset(struct rpc_conn *c)
 {
     c->output = writer_of(c->output_bytes, sizeof c->output_bytes);
 }
 
-static void emit_output(struct rpc_conn *c, struct rpc_effects *out)
+void rpc_emit_output(struct rpc_conn *c, struct rpc_effects *out)
 {
     must(c->gss == GSS_IDLE);
     must(!c->output.full);
-    effect(out, RPC_EFFECT_SEND)->bytes = written(&c->output);
+    rpc_effect_add(out, RPC_EFFECT_SEND)->bytes = written(&c->output);
     out->more = true;
 }
 
-static void emit_fault(struct rpc_conn *c, uint16_t context_id, uint32_t status,
-                       struct rpc_effects *out)
+void rpc_emit_fault(struct rpc_conn *c, uint16_t context_id, uint32_t status,
+                    struct rpc_effects *out)
 {
-    output_reset(c);
+    rpc_output_reset(c);
     rpc_fault_encode(c->header.call_id, context_id, status, &c->output);
-    emit_output(c, out);
+    rpc_emit_output(c, out);
 }
 
-static void emit_nak(struct rpc_conn *c, uint16_t reason, struct rpc_effects *out)
-{
-    output_reset(c);
-    rpc_nak_encode(c->header.call_id, reason, &c->output);
-    emit_output(c, out);
-    emit_close(c, out);
-}
-
-static struct slice front_pdu(const struct rpc_conn *c)
+struct slice rpc_front_pdu(const struct rpc_conn *c)
 {
     return slice_of(c->input, c->header.frag_len);
 }
 
-static void drop_front_pdu(struct rpc_conn *c)
+void rpc_drop_front_pdu(struct rpc_conn *c)
 {
     size_t len = c->header.frag_len;
     must(len <= c->input_len);
@@ -161,7 +98,7 @@ static void drop_front_pdu(struct rpc_conn *c)
     c->input_len -= len;
 }
 
-/* --- calls ---------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 static struct rpc_call *call_by_id(struct rpc_conn *c, uint32_t call_id)
 {
@@ -224,161 +161,7 @@ static void reply_store(struct rpc_conn *c, struct rpc_call *call, struct slice 
     call->len = call->cap = stub.len;
 }
 
-/* --- bind, alter_context, auth3 --------------------------------------------------------------------- */
-
-static void adopt_contexts(struct rpc_conn *c)
-{
-    for (uint32_t i = 0; i < c->bind.offer_count; i++) {
-        struct rpc_offer *o = &c->bind.offers[i];
-        if (o->result != RPC_RESULT_ACCEPT)
-            continue;
-        uint32_t at = 0;
-        while (at < c->context_count && c->contexts[at].id != o->context_id)
-            at++;
-        if (at == RPC_CONTEXTS_MAX) {
-            o->result = RPC_RESULT_PROVIDER_REJECT;
-            o->reason = 3; /* local_limit_exceeded */
-            continue;
-        }
-        c->context_count = at == c->context_count ? at + 1 : c->context_count;
-        c->contexts[at].id = o->context_id;
-        c->contexts[at].interface = o->interface;
-    }
-}
-
-static void emit_ack(struct rpc_conn *c, struct slice token, struct rpc_effects *out)
-{
-    bool first = c->header.ptype == RPC_BIND;
-    if (first) {
-        c->bound = true;
-        c->assoc_group = c->bind.assoc_group != 0 ? c->bind.assoc_group : c->config.assoc_group;
-        c->max_xmit = c->bind.max_recv < RPC_FRAG_MAX ? c->bind.max_recv : RPC_FRAG_MAX;
-    }
-    adopt_contexts(c);
-    struct rpc_trailer trailer = {.auth_type = c->auth_type,
-                                  .auth_level = c->auth_level,
-                                  .context_id = c->auth_context_id,
-                                  .token = token};
-    struct rpc_ack ack = {
-        .ptype = first ? RPC_BIND_ACK : RPC_ALTER_CONTEXT_RESP,
-        .flags = (uint8_t)(PFC_FIRST_FRAG | PFC_LAST_FRAG | (c->header.flags & PFC_CONC_MPX) |
-                           (c->header_sign ? PFC_SUPPORT_HEADER_SIGN : 0)),
-        .call_id = c->header.call_id,
-        .bind = &c->bind,
-        .assoc_group = c->assoc_group,
-        .secondary_address = c->config.secondary_address,
-        .trailer = token.len > 0 ? &trailer : NULL,
-    };
-    output_reset(c);
-    rpc_ack_encode(&ack, &c->output);
-    if (c->output.full || c->output.pos > UINT16_MAX) {
-        emit_close(c, out);
-        return;
-    }
-    emit_output(c, out);
-}
-
-static bool level_known(uint8_t level)
-{
-    return level == RPC_LEVEL_CONNECT || level == RPC_LEVEL_PKT || level == RPC_LEVEL_INTEGRITY ||
-           level == RPC_LEVEL_PRIVACY;
-}
-
-static bool service_known(uint8_t type)
-{
-    return type == RPC_AUTHN_NEGOTIATE || type == RPC_AUTHN_NTLM || type == RPC_AUTHN_KERBEROS;
-}
-
-static void auth_ask(struct rpc_conn *c, struct slice token, bool fresh, struct rpc_effects *out)
-{
-    c->auth = AUTH_STARTED;
-    c->gss = GSS_ACCEPTING;
-    struct rpc_effect *e = effect(out, RPC_EFFECT_GSS_ACCEPT);
-    e->bytes = token, e->fresh = fresh;
-    e->auth_type = c->auth_type, e->auth_level = c->auth_level;
-}
-
-/* True when the PDU's further handling waits for the GSS library. */
-static bool auth_continue(struct rpc_conn *c, const struct rpc_trailer *t, struct rpc_effects *out)
-{
-    bool same = t->auth_type == c->auth_type && t->auth_level == c->auth_level &&
-                t->context_id == c->auth_context_id;
-    if (c->auth != AUTH_STARTED || !same)
-        return false;
-    auth_ask(c, t->token, false, out);
-    return true;
-}
-
-static void on_bind(struct rpc_conn *c, struct rpc_effects *out)
-{
-    struct rpc_trailer t;
-    if (c->bound || !rpc_bind_decode(front_pdu(c), &c->config, &c->bind) ||
-        c->bind.max_recv < RPC_FRAG_MIN) {
-        emit_nak(c, NAK_REASON_NOT_SPECIFIED, out);
-    } else if (c->header.auth_len == 0) {
-        emit_ack(c, (struct slice){0}, out);
-    } else if (!c->config.auth || !rpc_trailer_decode(front_pdu(c), &c->header, &t) ||
-               !service_known(t.auth_type) || !level_known(t.auth_level)) {
-        emit_nak(c, NAK_AUTHENTICATION_TYPE, out);
-    } else {
-        c->auth_type = t.auth_type, c->auth_level = t.auth_level;
-        c->auth_context_id = t.context_id;
-        auth_ask(c, t.token, true, out);
-    }
-}
-
-static void on_alter_context(struct rpc_conn *c, struct rpc_effects *out)
-{
-    struct rpc_trailer t;
-    if (!c->bound || !rpc_bind_decode(front_pdu(c), &c->config, &c->bind)) {
-        emit_fault(c, 0, RPC_FAULT_PROTOCOL, out);
-        emit_close(c, out);
-    } else if (c->header.auth_len == 0) {
-        emit_ack(c, (struct slice){0}, out);
-    } else if (!rpc_trailer_decode(front_pdu(c), &c->header, &t) || !auth_continue(c, &t, out)) {
-        /* One security context a connection; a second one would need multiplexing, which the bind
-         * time features did not offer ([MS-RPCE] 3.3.1.5.4). */
-        emit_fault(c, 0, RPC_FAULT_ACCESS_DENIED, out);
-        emit_close(c, out);
-    }
-}
-
-static void on_auth3(struct rpc_conn *c, struct rpc_effects *out)
-{
-    struct rpc_trailer t;
-    bool asked = c->bound && c->header.auth_len > 0 &&
-                 rpc_trailer_decode(front_pdu(c), &c->header, &t) && auth_continue(c, &t, out);
-    if (!asked)
-        emit_close(c, out); /* an auth3 has no answer that could say why */
-}
-
-static void on_gss_accepted(struct rpc_conn *c, const struct rpc_event *e, struct rpc_effects *out)
-{
-    must(c->gss == GSS_ACCEPTING);
-    c->gss = GSS_IDLE;
-    uint8_t ptype = c->header.ptype;
-    if (!e->ok) {
-        c->auth = AUTH_FAILED;
-        if (ptype == RPC_BIND) {
-            emit_nak(c, NAK_INVALID_CHECKSUM, out);
-        } else if (ptype == RPC_ALTER_CONTEXT) {
-            emit_fault(c, 0, RPC_FAULT_ACCESS_DENIED, out);
-            emit_close(c, out);
-        } /* after a failed auth3 the first request is told */
-    } else {
-        if (e->done)
-            c->auth = AUTH_DONE, c->token_size = e->token_size;
-        /* [MS-RPCE] 3.3.1.5.2.2: decided once, by the PDU that begins the security context. */
-        if (ptype == RPC_BIND)
-            c->header_sign = (c->header.flags & PFC_SUPPORT_HEADER_SIGN) &&
-                             c->auth_level >= RPC_LEVEL_PKT && e->can_sign_headers;
-        if (ptype != RPC_AUTH3)
-            emit_ack(c, e->bytes, out);
-    }
-    drop_front_pdu(c);
-}
-
-/* --- requests ------------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static bool find_context(const struct rpc_conn *c, uint16_t id, uint32_t *interface)
 {
@@ -395,9 +178,9 @@ static bool find_context(const struct rpc_conn *c, uint16_t id, uint32_t *interf
 static void refuse(struct rpc_conn *c, uint16_t context_id, uint32_t status,
                    struct rpc_effects *out)
 {
-    emit_fault(c, context_id, status, out);
+    rpc_emit_fault(c, context_id, status, out);
     if (!(c->header.flags & PFC_LAST_FRAG))
-        emit_close(c, out);
+        rpc_emit_close(c, out);
 }
 
 /* The fragment at the front is genuine: add it to its call, and dispatch when it is the last. */
@@ -407,7 +190,7 @@ static void take_fragment(struct rpc_conn *c, const struct rpc_request *q, struc
     struct rpc_call *call = call_by_id(c, c->header.call_id);
     bool first = c->header.flags & PFC_FIRST_FRAG;
     if (first != (call == NULL) || (call != NULL && call->state != CALL_RECEIVING)) {
-        emit_close(c, out);
+        rpc_emit_close(c, out);
         return;
     }
     if (first) {
@@ -436,7 +219,7 @@ static void take_fragment(struct rpc_conn *c, const struct rpc_request *q, struc
     if (!(c->header.flags & PFC_LAST_FRAG))
         return;
     call->state = CALL_DISPATCHED;
-    struct rpc_effect *e = effect(out, RPC_EFFECT_CALL);
+    struct rpc_effect *e = rpc_effect_add(out, RPC_EFFECT_CALL);
     e->call = call->token, e->interface = call->interface, e->opnum = call->opnum;
     e->bytes = slice_of(call->buffer, call->len);
     e->auth_type = c->auth == AUTH_DONE ? c->auth_type : (uint8_t)RPC_AUTHN_NONE;
@@ -447,7 +230,7 @@ static void take_fragment(struct rpc_conn *c, const struct rpc_request *q, struc
 static bool request_parts(struct rpc_conn *c, struct rpc_request *q, struct rpc_trailer *t,
                           size_t *data_end)
 {
-    struct slice pdu = front_pdu(c);
+    struct slice pdu = rpc_front_pdu(c);
     if (!rpc_request_decode(pdu, &c->header, q))
         return false;
     *t = (struct rpc_trailer){0};
@@ -471,7 +254,7 @@ static void on_request(struct rpc_conn *c, struct rpc_effects *out)
     struct rpc_trailer t;
     size_t data_end;
     if (!c->bound || !request_parts(c, &q, &t, &data_end)) {
-        emit_close(c, out);
+        rpc_emit_close(c, out);
         return;
     }
     if (c->auth == AUTH_STARTED || c->auth == AUTH_FAILED) {
@@ -485,11 +268,11 @@ static void on_request(struct rpc_conn *c, struct rpc_effects *out)
     }
     if (t.auth_type != c->auth_type || t.auth_level != c->auth_level ||
         t.context_id != c->auth_context_id) {
-        emit_close(c, out); /* a PDU without its protection may be anybody's */
+        rpc_emit_close(c, out); /* a PDU without its protection may be anybody's */
         return;
     }
     c->gss = GSS_UNWRAPPING;
-    effect(out, RPC_EFFECT_GSS_UNWRAP)->pdu = (struct rpc_pdu){
+    rpc_effect_add(out, RPC_EFFECT_GSS_UNWRAP)->pdu = (struct rpc_pdu){
         .at = c->input,
         .head_len = q.stub_at,
         .data_len = (uint16_t)(data_end - q.stub_at),
@@ -508,12 +291,12 @@ static void on_gss_unwrapped(struct rpc_conn *c, bool ok, struct rpc_effects *ou
     struct rpc_trailer t;
     size_t data_end;
     if (!ok || !request_parts(c, &q, &t, &data_end)) {
-        emit_close(c, out);
+        rpc_emit_close(c, out);
     } else {
         struct slice stub = slice_of(c->input + q.stub_at, data_end - t.pad_len - q.stub_at);
         take_fragment(c, &q, stub, out);
     }
-    drop_front_pdu(c);
+    rpc_drop_front_pdu(c);
 }
 
 /* [C706] 12.6.4.4 and 12.6.4.8. A cancelled call is answered, an orphaned one forgotten. */
@@ -523,14 +306,14 @@ static void on_cancel(struct rpc_conn *c, struct rpc_effects *out)
     if (call == NULL)
         return;
     if (call->state == CALL_DISPATCHED)
-        effect(out, RPC_EFFECT_CANCEL)->call = call->token;
+        rpc_effect_add(out, RPC_EFFECT_CANCEL)->call = call->token;
     if (c->header.ptype == RPC_CO_CANCEL && call->state == CALL_DISPATCHED)
         call->state = CALL_FAULTING, call->fault = RPC_FAULT_CANCEL;
     else if (c->header.ptype == RPC_ORPHANED && call != c->sending)
         call_release(c, call);
 }
 
-/* --- replies -------------------------------------------------------------------------------------- */
+/* --- replies ---------------------------------------------------------------------------------- */
 
 /* Builds the next fragment of the reply in `output`; sends it, or has it protected first. */
 static void send_fragment(struct rpc_conn *c, struct rpc_effects *out)
@@ -545,7 +328,7 @@ static void send_fragment(struct rpc_conn *c, struct rpc_effects *out)
     size_t part = left < room ? left : room;
     uint8_t flags =
         (uint8_t)((call->sent == 0 ? PFC_FIRST_FRAG : 0) | (part == left ? PFC_LAST_FRAG : 0));
-    output_reset(c);
+    rpc_output_reset(c);
     struct writer *w = &c->output;
     rpc_pdu_begin(w, RPC_RESPONSE, flags, call->call_id);
     write_u32(w, (uint32_t)left);
@@ -555,7 +338,7 @@ static void send_fragment(struct rpc_conn *c, struct rpc_effects *out)
     call->sent += part;
     if (!protects(c)) {
         rpc_pdu_end(w, 0);
-        emit_output(c, out);
+        rpc_emit_output(c, out);
         return;
     }
     struct rpc_trailer trailer = {.auth_type = c->auth_type,
@@ -568,7 +351,7 @@ static void send_fragment(struct rpc_conn *c, struct rpc_effects *out)
     rpc_pdu_end(w, (uint16_t)token);
     must(!w->full);
     c->gss = GSS_WRAPPING;
-    effect(out, RPC_EFFECT_GSS_WRAP)->pdu = (struct rpc_pdu){
+    rpc_effect_add(out, RPC_EFFECT_GSS_WRAP)->pdu = (struct rpc_pdu){
         .at = c->output_bytes,
         .head_len = RPC_REQUEST_HEADER_SIZE,
         .data_len = (uint16_t)(part + trailer.pad_len),
@@ -587,9 +370,9 @@ static bool pump_reply(struct rpc_conn *c, struct rpc_effects *out)
     if (c->sending == NULL) {
         struct rpc_call *faulty = call_in_state(c, CALL_FAULTING);
         if (faulty != NULL) {
-            output_reset(c);
+            rpc_output_reset(c);
             rpc_fault_encode(faulty->call_id, faulty->context_id, faulty->fault, &c->output);
-            emit_output(c, out);
+            rpc_emit_output(c, out);
             call_release(c, faulty);
             return true;
         }
@@ -606,26 +389,26 @@ static void on_gss_wrapped(struct rpc_conn *c, bool ok, struct rpc_effects *out)
     must(c->gss == GSS_WRAPPING);
     c->gss = GSS_IDLE;
     if (ok)
-        emit_output(c, out);
+        rpc_emit_output(c, out);
     else
-        emit_close(c, out);
+        rpc_emit_close(c, out);
 }
 
-/* --- the machine ------------------------------------------------------------------------------------ */
+/* --- the machine ------------------------------------------------------------------------------ */
 
 static void dispatch_pdu(struct rpc_conn *c, struct rpc_effects *out)
 {
     switch (c->header.ptype) {
-    case RPC_BIND: on_bind(c, out); break;
-    case RPC_ALTER_CONTEXT: on_alter_context(c, out); break;
-    case RPC_AUTH3: on_auth3(c, out); break;
+    case RPC_BIND: rpc_on_bind(c, out); break;
+    case RPC_ALTER_CONTEXT: rpc_on_alter_context(c, out); break;
+    case RPC_AUTH3: rpc_on_auth3(c, out); break;
     case RPC_REQUEST: on_request(c, out); break;
     case RPC_CO_CANCEL:
     case RPC_ORPHANED: on_cancel(c, out); break;
-    default: emit_close(c, out); break;
+    default: rpc_emit_close(c, out); break; /* a byte from the wire */
     }
     if (c->gss == GSS_IDLE)
-        drop_front_pdu(c);
+        rpc_drop_front_pdu(c);
 }
 
 /* True when a whole PDU was at the front and has been dealt with or begun. */
@@ -634,7 +417,7 @@ static bool pump_input(struct rpc_conn *c, struct rpc_effects *out)
     if (c->input_len < RPC_HEADER_SIZE)
         return false;
     if (!rpc_header_decode(slice_of(c->input, c->input_len), &c->header)) {
-        emit_close(c, out);
+        rpc_emit_close(c, out);
         return true;
     }
     if (c->input_len < c->header.frag_len)
@@ -678,7 +461,7 @@ void rpc_conn_step(struct rpc_conn *c, const struct rpc_event *event, struct rpc
             memcpy(c->input + c->input_len, event->bytes.at, event->bytes.len);
         c->input_len += event->bytes.len;
         break;
-    case RPC_EVENT_GSS_ACCEPTED: on_gss_accepted(c, event, out); break;
+    case RPC_EVENT_GSS_ACCEPTED: rpc_on_gss_accepted(c, event, out); break;
     case RPC_EVENT_GSS_UNWRAPPED: on_gss_unwrapped(c, event->ok, out); break;
     case RPC_EVENT_GSS_WRAPPED: on_gss_wrapped(c, event->ok, out); break;
     case RPC_EVENT_REPLY:

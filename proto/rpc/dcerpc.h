@@ -96,8 +96,8 @@ struct rpc_event {
     uint16_t token_size;   /* GSS_ACCEPTED with done: length of auth_value from now on */
 };
 
-/* A PDU to protect or verify, in the connection's own memory, which is not touched until the outcome
- * has been reported: a worker may use it. */
+/* A PDU to protect or verify, in the connection's own memory, which is not touched until the
+ * outcome has been reported: a worker may use it. */
 struct rpc_pdu {
     uint8_t *at;
     uint16_t head_len;  /* signed only, with header signing */
@@ -117,8 +117,8 @@ enum rpc_effect_kind {
     RPC_EFFECT_CLOSE,      /* after what was sent: close; no events afterwards */
 };
 
-/* Slices are the connection's memory: SEND is good until its next step, CALL until the call is answered
- * or cancelled, GSS_ACCEPT until its outcome is reported. At most one SEND a step. */
+/* Slices are the connection's memory: SEND is good until its next step, CALL until the call is
+ * answered or cancelled, GSS_ACCEPT until its outcome is reported. At most one SEND a step. */
 struct rpc_effect {
     enum rpc_effect_kind kind;
     struct slice bytes;
@@ -140,13 +140,15 @@ struct rpc_conn;
 
 /* NULL when memory is refused. `mem` and what `config` points to must outlive the connection. */
 struct rpc_conn *rpc_conn_new(struct mem *mem, const struct rpc_config *config);
-/* Accepts NULL. Not while a worker still uses what a GSS effect named. Calls in progress are forgotten. */
+/* Accepts NULL. Not while a worker still uses what a GSS effect named. Calls in progress are
+ * forgotten. */
 void rpc_conn_free(struct rpc_conn *c);
 /* How many bytes the next BYTES event may carry; 0: stop reading until some later step. */
 size_t rpc_conn_room(const struct rpc_conn *c);
 /* True while a GSS effect's outcome has not been reported. */
 bool rpc_conn_busy(const struct rpc_conn *c);
-/* The association group in force: the client's own wish or config.assoc_group; 0 before the bind. */
+/* The association group in force: the client's own wish or config.assoc_group; 0 before the
+ * bind. */
 uint32_t rpc_conn_assoc_group(const struct rpc_conn *c);
 /* Takes one event, fills `out` (it is overwritten). A reply to a call that is no longer there is
  * ignored. A reply that cannot be stored becomes a fault. */

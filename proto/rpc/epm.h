@@ -1,6 +1,6 @@
 #pragma once
-/* The endpoint mapper's ept_map ([C706] appendix O, [MS-RPCE] 2.2.1.2.5): on which TCP port does this
- * address serve that interface? Asked at port 135 by every RPC client that has no port. */
+/* The endpoint mapper's ept_map ([C706] appendix O, [MS-RPCE] 2.2.1.2.5): on which TCP port does
+ * this address serve that interface? Asked at port 135 by every RPC client that has no port. */
 #include "proto/rpc/dcerpc.h"
 
 /* e1af8308-5d1f-11c9-91a4-08002b14a0fa version 3.0. */

@@ -30,6 +30,6 @@ struct pac_logon {
     uint64_t logoff_time, kickoff_time; /* FILETIME, UINT64_C(0x7FFF...) for never */
 };
 
-/* Decodes a whole PAC ([MS-PAC] 2.3) and its KERB_VALIDATION_INFO (2.5). False when it is malformed,
- * carries no logon information, exceeds the limits above, or the arena is exhausted. */
+/* Decodes a whole PAC ([MS-PAC] 2.3) and its KERB_VALIDATION_INFO (2.5). False when it is
+ * malformed, carries no logon information, exceeds the limits above, or the arena is exhausted. */
 bool pac_decode(struct slice pac, struct arena *a, struct pac_logon *out);

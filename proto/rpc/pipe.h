@@ -1,10 +1,10 @@
 #pragma once
 /* A named pipe on IPC$ as the SMB core sees it: bytes written in, messages read out.
  *
- * Each response fragment is one message of a message-mode pipe ([MS-SMB2] 3.3.5.12, 3.3.5.15.10): a read
- * gives at most one message; what did not fit comes with the next read and STATUS_BUFFER_OVERFLOW
- * says so. All calls are answered at once from the view given with the write, so nothing here waits:
- * a read with nothing to read is STATUS_PIPE_EMPTY. */
+ * Each response fragment is one message of a message-mode pipe ([MS-SMB2] 3.3.5.12, 3.3.5.15.10): a
+ * read gives at most one message; what did not fit comes with the next read and
+ * STATUS_BUFFER_OVERFLOW says so. All calls are answered at once from the view given with the
+ * write, so nothing here waits: a read with nothing to read is STATUS_PIPE_EMPTY. */
 #include "proto/rpc/srvsvc.h"
 #include "proto/smb/status.h"
 

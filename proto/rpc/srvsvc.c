@@ -67,7 +67,7 @@ uint32_t srvsvc_decode(uint16_t opnum, struct slice stub, struct srvsvc_call *ou
         skip_server_name(&r);
         call.level = ndr_read_u32(&r);
         break;
-    default: return RPC_FAULT_OP_RANGE;
+    default: return RPC_FAULT_OP_RANGE; /* a number from the wire */
     }
     if (r.bad)
         return RPC_FAULT_NDR;

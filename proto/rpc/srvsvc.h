@@ -1,7 +1,7 @@
 #pragma once
 /* [MS-SRVS] as far as a client needs it to list shares: NetrShareEnum, NetrShareGetInfo and
- * NetrServerGetInfo, answered from a view that the caller gathers beforehand. Served levels: 0, 1, 2,
- * 501, 502, 503 of shares (1005 too for one share), 100 and 101 of the server. */
+ * NetrServerGetInfo, answered from a view that the caller gathers beforehand. Served levels: 0, 1,
+ * 2, 501, 502, 503 of shares (1005 too for one share), 100 and 101 of the server. */
 #include "proto/base/arena.h"
 #include "proto/rpc/dcerpc.h"
 
@@ -59,8 +59,8 @@ struct srvsvc_call {
     bool resume_given;
 };
 
-/* Decodes the stub of request `opnum`. Returns 0, or the fault status: RPC_FAULT_OP_RANGE for a call
- * that is not served, RPC_FAULT_NDR for a malformed one. `out` is written only on 0. */
+/* Decodes the stub of request `opnum`. Returns 0, or the fault status: RPC_FAULT_OP_RANGE for a
+ * call that is not served, RPC_FAULT_NDR for a malformed one. `out` is written only on 0. */
 uint32_t srvsvc_decode(uint16_t opnum, struct slice stub, struct srvsvc_call *out);
 /* Encodes the answer into `stub`, using `scratch` for text. Returns 0, or a fault status when the
  * answer cannot be built; `stub->full` afterwards means: again with a larger buffer. */

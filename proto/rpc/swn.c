@@ -49,7 +49,7 @@ uint32_t swn_decode(uint16_t opnum, struct slice stub, struct swn_call *out)
     case SWN_UNREGISTER:
     case SWN_ASYNC_NOTIFY:
     case SWN_UNREGISTER_EX: read_handle(&r, call.key); break;
-    default: return RPC_FAULT_OP_RANGE;
+    default: return RPC_FAULT_OP_RANGE; /* a number from the wire */
     }
     if (r.bad)
         return RPC_FAULT_NDR;
@@ -154,7 +154,7 @@ void swn_write_addresses(struct writer *w, const struct swn_address *list, uint3
     }
 }
 
-/* --- addresses in text ------------------------------------------------------------------------------ */
+/* --- addresses in text ------------------------------------------------------------------------ */
 
 static int hex_digit(uint8_t c)
 {

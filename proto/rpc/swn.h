@@ -47,8 +47,8 @@ struct swn_address {
     uint8_t bytes[16]; /* 4 or 16 used */
 };
 
-/* A decoded call. Strings are UTF-16LE without terminator, borrowed from the stub; `at` is NULL for a
- * null pointer and never NULL for an empty string. */
+/* A decoded call. Strings are UTF-16LE without terminator, borrowed from the stub; `at` is NULL for
+ * a null pointer and never NULL for an empty string. */
 struct swn_call {
     enum swn_opnum opnum;
     uint32_t version, flags, keep_alive_s;
@@ -66,11 +66,12 @@ struct swn_interface_info {
     bool witness; /* not hosted here: the client may register there */
 };
 
-/* Answers of the calls. Text that cannot be encoded becomes an empty name. `w->full` afterwards means
- * that the buffer was too small. */
+/* Answers of the calls. Text that cannot be encoded becomes an empty name. `w->full` afterwards
+ * means that the buffer was too small. */
 void swn_reply_interfaces(const struct swn_interface_info *list, uint32_t count,
                           struct arena *scratch, struct writer *w);
-/* An answer without results: of Register(Ex) and UnRegisterEx with a null handle, of the others bare. */
+/* An answer without results: of Register(Ex) and UnRegisterEx with a null handle, of the others
+ * bare. */
 void swn_reply_status(enum swn_opnum opnum, uint32_t status, struct writer *w);
 void swn_reply_registered(const uint8_t key[16], struct writer *w);
 

@@ -1,5 +1,6 @@
 #pragma once
-/* [MS-WKST] NetrWkstaGetInfo level 100: the name and version Windows asks of a server it browses. */
+/* [MS-WKST] NetrWkstaGetInfo level 100: the name and version Windows asks of a server it
+ * browses. */
 #include "proto/rpc/srvsvc.h"
 
 /* 6bffd098-a112-3610-9833-46c3f87e345a version 1.0. */

@@ -58,7 +58,7 @@ void conn_local_address(const struct conn *c, uint8_t address[4])
         memcpy(address, &((struct sockaddr_in *)&name)->sin_addr, 4);
 }
 
-/* --- end ---------------------------------------------------------------------------------------------- */
+/* --- end -------------------------------------------------------------------------------------- */
 
 /* Freed when libuv has let go of the socket and no worker uses the buffers. */
 static void free_when_done(struct conn *c)
@@ -91,7 +91,7 @@ void conn_close(struct conn *c)
     uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
-/* --- output ------------------------------------------------------------------------------------------- */
+/* --- output ----------------------------------------------------------------------------------- */
 
 struct write {
     uv_write_t request;
@@ -127,7 +127,7 @@ static void send_bytes(struct conn *c, struct slice bytes, bool last)
     }
 }
 
-/* --- security, on a worker ------------------------------------------------------------------------------ */
+/* --- security, on a worker -------------------------------------------------------------------- */
 
 static void accept_token(struct conn *c)
 {
@@ -207,7 +207,7 @@ static void start_task(struct conn *c, const struct rpc_effect *effect)
     must(uv_queue_work(c->tcp.loop, &c->work, do_task, on_task_done) == 0);
 }
 
-/* --- effects -------------------------------------------------------------------------------------------- */
+/* --- effects ---------------------------------------------------------------------------------- */
 
 static void update_reading(struct conn *c);
 
@@ -290,7 +290,7 @@ void conn_run(struct conn *c)
     update_reading(c);
 }
 
-/* --- input ------------------------------------------------------------------------------------------------ */
+/* --- input ------------------------------------------------------------------------------------ */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {

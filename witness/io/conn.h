@@ -39,7 +39,8 @@ bool conn_is_mapper(const struct conn *c);
 void conn_answer(struct conn *c, uint32_t call, uint32_t fault, struct slice stub);
 /* Seconds since it was accepted without having become useful: 0 once it is bound. */
 uint64_t conn_idle_s(const struct conn *c, uint64_t now_ns);
-/* Does what answers have made possible. Call after conn_answer, outside of callbacks of conn_owner. */
+/* Does what answers have made possible. Call after conn_answer, outside of callbacks of
+ * conn_owner. */
 void conn_run(struct conn *c);
 void conn_close(struct conn *c);
 /* Its place in the owner's list. */

@@ -1,13 +1,13 @@
 #pragma once
-/* Follows the cluster: a control connection to the coordinators as a witness, which subscribes to the
- * ClusterConfig and hands each new one on.
+/* Follows the cluster: a control connection to the coordinators as a witness, which subscribes to
+ * the ClusterConfig and hands each new one on.
  *
  *   connect ──► Hello ──► Welcome ──► Subscribe ──► ClusterConfig, ClusterConfig, ...
  *      ▲                     └─ NotLeader: go where it says
  *      └── down, silent for 1.5 s: the next coordinator, after a pause
  *
- * While no coordinator answers, what was known stays in force: a witness that forgot its cluster would
- * take its clients' protection away exactly when something is wrong. */
+ * While no coordinator answers, what was known stays in force: a witness that forgot its cluster
+ * would take its clients' protection away exactly when something is wrong. */
 #include "proto/cluster/control.pb-c.h"
 #include "proto/daemon/settings.h"
 #include "proto/daemon/tls.h"

@@ -23,7 +23,7 @@ struct daemon {
     char keyfile[PATH_TEXT_MAX];
 };
 
-/* --- what a ClusterConfig means to a witness -------------------------------------------------------------- */
+/* --- what a ClusterConfig means to a witness -------------------------------------------------- */
 
 static enum swn_state state_of(const Fl__Node *node)
 {
@@ -91,7 +91,7 @@ static void on_config(void *context, const Fl__ClusterConfig *config)
     (void)notify("READY=1\nSTATUS=following the cluster");
 }
 
-/* --- life ------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static void on_signal(uv_signal_t *handle, int number)
 {

@@ -49,7 +49,7 @@ static uint64_t entropy64(void)
     return v;
 }
 
-/* --- the service ----------------------------------------------------------------------------------------- */
+/* --- the service ------------------------------------------------------------------------------ */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -195,7 +195,7 @@ static void on_conn_gone(struct conn *c)
 static const struct conn_owner mapper_owner = {mapper_call, mapper_cancel, on_conn_gone};
 static const struct conn_owner witness_owner = {witness_call, witness_cancel, on_conn_gone};
 
-/* --- sockets --------------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static void on_connection(uv_stream_t *server, int status)
 {

@@ -1,7 +1,7 @@
 #pragma once
-/* The witness's sockets: the endpoint mapper on port 135 and the witness service on a port of its own,
- * each connection a `struct rpc_conn`; calls go to the one `struct swn_server`. All of it runs on one
- * libuv loop; only GSSAPI is left to the loop's worker threads (gss.h). */
+/* The witness's sockets: the endpoint mapper on port 135 and the witness service on a port of its
+ * own, each connection a `struct rpc_conn`; calls go to the one `struct swn_server`. All of it runs
+ * on one libuv loop; only GSSAPI is left to the loop's worker threads (gss.h). */
 #include "proto/daemon/gss.h"
 #include "witness/swn_server.h"
 #include <uv.h>
