@@ -147,7 +147,8 @@ struct replication_config {
     uint64_t member_timeout_ns; /* an in-sync member that leaves a message unanswered so long is evicted */
     uint64_t link_grace_ns; /* ... or whose link has been down so long while it is needed */
     uint64_t grant_ns;      /* length of a read grant */
-    uint64_t incarnation;   /* of this process: rises with every start of the node (e.g. boot time) */
+    uint64_t incarnation;   /* of this process, rises with every start of the node: nanoseconds of the
+                               wall clock, or a counter of starts below 2^32 */
     uint32_t planted;       /* enum rep_planted: 0 */
 };
 
