@@ -1,8 +1,9 @@
-/* fuzz_schedules [--schedules N] [--seed S] [--lie] [--without GUARD] [--changes]
- *                [--elections] [--verbose] [--self-test]
+/* fuzz_schedules [--schedules N] [--seed S] [--lie] [--without GUARD]
+ *                [--changes | --elections | --partitions] [--verbose] [--self-test]
  *
  * Runs seeded schedules over a simulated cluster of Raft engines (sim_cluster.h). Without options:
- * 500 of them. A violation is printed with its seed; `--seed S --schedules 1` plays it again exactly.
+ * 500 of them. A violation is printed with its seed; `--seed S --schedules 1` plays it again
+ * exactly.
  * `--self-test` shows that the oracles bite: with a disk that lies, and with guards removed, some
  * schedule must be found bad. Exit status 0: as it should be. */
 #include "proto/base/must.h"
@@ -84,7 +85,9 @@ static bool self_test(uint64_t seed)
     options = (struct sim_options){.seed = seed, .without = RAFT_GUARD_SYNC_BEFORE_ACK};
     ok = bites("acknowledging before the sync", options, 200) && ok;
     options.without = RAFT_GUARD_READ_QUORUM;
+    options.partitions = true;
     ok = bites("reading without a majority", options, 200) && ok;
+    options.partitions = false;
     options.without = RAFT_GUARD_BEHIND;
     ok = bites("entries from behind the log", options, 600) && ok;
     options.elections = true;
@@ -92,7 +95,7 @@ static bool self_test(uint64_t seed)
     ok = bites("voting before the sync", options, 400) && ok;
     options.elections = false;
     options.changes = true;
-    options.without = RAFT_GUARD_OWN_TERM;
+    options.without = RAFT_GUARD_OWN_TERM | RAFT_GUARD_CONFIG_HELD; /* each covers the other */
     ok = bites("changing before an own commit", options, 600) && ok;
     return ok;
 }
@@ -129,13 +132,15 @@ int main(int argc, char **argv)
             options.changes = true;
         } else if (strcmp(argv[i], "--elections") == 0) {
             options.elections = true;
+        } else if (strcmp(argv[i], "--partitions") == 0) {
+            options.partitions = true;
         } else if (strcmp(argv[i], "--verbose") == 0) {
             options.verbose = true;
         } else if (strcmp(argv[i], "--self-test") == 0) {
             test = true;
         } else {
             fprintf(stderr, "usage: fuzz_schedules [--schedules N] [--seed S] [--lie] "
-                            "[--without GUARD] [--changes] [--elections] "
+                            "[--without GUARD] [--changes | --elections | --partitions] "
                             "[--verbose] [--self-test]\n");
             return 2;
         }

@@ -43,7 +43,7 @@ static void submit(struct sim *s, struct node *n)
     node_step(s, n, &event);
 }
 
-static void read(struct sim *s, struct node *n)
+void client_read(struct sim *s, struct node *n)
 {
     struct raft_engine_event event = {.kind = RAFT_EV_READ, .now_ns = s->now_ns};
     if (s->token + 1 >= TOKENS_MAX)
@@ -56,13 +56,19 @@ static void read(struct sim *s, struct node *n)
 static void clients(struct sim *s)
 {
     struct node *n = node_leader(s);
+    s->client_ns = s->now_ns + (1 + prng_below(&s->prng, 20)) * MS;
     if (n == NULL || prng_chance(&s->prng, 50))
         n = &s->nodes[prng_below(&s->prng, s->node_count)];
-    if (prng_chance(&s->prng, 700))
+    if (n->paused_ns != 0)
+        return;
+    if (prng_chance(&s->prng, 700)) {
         submit(s, n);
-    else
-        read(s, n);
-    s->client_ns = s->now_ns + (1 + prng_below(&s->prng, 20)) * MS;
+    } else {
+        client_read(s, n);
+        n = node_leader(s); /* often another one, while two of them believe to lead */
+        if (n != NULL && n->paused_ns == 0)
+            client_read(s, n);
+    }
 }
 
 /* --- the network ------------------------------------------------------------------------------ */
@@ -72,7 +78,9 @@ static void deliver(struct sim *s)
     for (;;) {
         size_t next = SIZE_MAX;
         for (size_t i = 0; i < s->net_count; i++) {
-            const struct message *m = &s->net[i];
+            struct message *m = &s->net[i];
+            if (m->due_ns <= s->now_ns && s->nodes[m->to].paused_ns > s->now_ns)
+                m->due_ns = s->nodes[m->to].paused_ns;
             if (m->due_ns <= s->now_ns && (next == SIZE_MAX || m->seq < s->net[next].seq))
                 next = i;
         }
@@ -125,6 +133,8 @@ static void trouble(struct sim *s)
         fault_some(s);
         s->fault_ns = s->now_ns + (1 + prng_below(&s->prng, s->options->elections ? 60 : 400)) * MS;
     }
+    if (s->options->changes && s->elected && !quiet)
+        change_at_election(s);
     if (s->now_ns >= s->member_ns && !s->broken) {
         change_some(s);
         s->member_ns = s->now_ns + (1 + prng_below(&s->prng, s->change_ns)) * MS;
@@ -188,9 +198,11 @@ static void settings(struct sim *s)
     s->partition_weight = (uint32_t)prng_below(p, 400);
     if (s->options->elections)
         s->disk_ms = 80, s->crash_weight = 800;
+    if (s->options->partitions)
+        s->net_ms = 2, s->disk_ms = 2, s->crash_weight = 0, s->partition_weight = 700;
     s->change_ns = s->options->changes ? 150 : 500 + prng_below(p, 5000);
     s->first_count = s->options->changes ? 4 : 1 + prng_below(p, 5);
-    if (s->options->elections)
+    if (s->options->elections || s->options->partitions)
         s->first_count = 3;
     s->config = (struct raft_engine_config){.election_timeout_ms = 200, .heartbeat_ms = 30};
     s->config.max_inflight = 32 + (uint32_t)prng_below(p, 256);

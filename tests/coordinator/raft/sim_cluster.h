@@ -16,6 +16,7 @@ struct sim_options {
     bool lie;         /* disks say "durable" and forget */
     bool changes;     /* mostly membership changes, on four voters */
     bool elections;   /* mostly crashes, short ones, on slow disks */
+    bool partitions;  /* mostly leaders cut off, on a fast network */
     bool verbose;
 };
 

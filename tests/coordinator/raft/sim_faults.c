@@ -65,9 +65,9 @@ static void partition(struct sim *s)
 {
     struct node *leader = node_leader(s);
     s->side = (uint32_t)prng_u64(&s->prng);
-    if (leader != NULL && prng_chance(&s->prng, 400))
+    if (leader != NULL && prng_chance(&s->prng, s->options->partitions ? 900 : 400))
         s->side = UINT32_C(1) << (leader - s->nodes); /* alone */
-    s->heal_ns = soon(s, 3000);
+    s->heal_ns = soon(s, s->options->changes ? 1000 : 3000);
     /* Half of the time nothing breaks: bytes only stop arriving, and one side still believes. */
     bool silent = prng_chance(&s->prng, 500);
     for (size_t a = 0; a < s->node_count; a++) {
@@ -147,8 +147,11 @@ void fault_some(struct sim *s)
         node_step(s, leader, &event);
     } else if (dice < 950) {
         disk_failure(s, n);
-    } else if (dice < 970) {
+    } else if (dice < 960) {
         blackout(s);
+    } else if (dice < 985 || s->options->partitions) {
+        if (n->engine != NULL)
+            n->paused_ns = soon(s, 1500);
     } else {
         lose_disk(s, n);
     }
@@ -206,14 +209,24 @@ void change_some(struct sim *s)
         if (here || (victim.id == 0 && prng_chance(&s->prng, 300)))
             victim = m;
     }
-    size_t least = s->options->changes ? 2 : 3;
     if (s->now_ns >= s->calm_ns && !lost)
         return;
-    if (lost || (victim.id != 0 && voters > least && prng_chance(&s->prng, 600))) {
+    if (lost || (victim.id != 0 && voters > 3 && prng_chance(&s->prng, 600))) {
         change(s, leader, RAFT_CHANGE_REMOVE, victim.id);
     } else if (members < 7) {
         struct node *n = newcomer(s, leader);
         if (n != NULL && leader->engine != NULL)
             change(s, leader, RAFT_CHANGE_ADD, n->id);
     }
+}
+
+void change_at_election(struct sim *s)
+{
+    struct node *leader = node_leader(s);
+    s->elected = false;
+    if (leader == NULL || prng_chance(&s->prng, 300))
+        return;
+    change_some(s);
+    if (!s->broken)
+        partition(s);
 }

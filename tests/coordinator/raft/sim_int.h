@@ -30,6 +30,7 @@ struct node {
     uint64_t read_token; /* FILE_READ to answer */
     struct raft_effect read_effect;
     uint64_t read_ns;
+    uint64_t paused_ns; /* the whole process stands still until then; 0: it does not */
     bool lost_disk;
 };
 
@@ -71,6 +72,7 @@ struct sim {
     uint64_t command_of[TOKENS_MAX], floor_of[TOKENS_MAX]; /* by token */
     uint64_t last_commit_ns, last_read_ns;
     uint64_t next_id;
+    bool elected; /* somebody was, just now */
     bool broken;
 };
 
@@ -90,9 +92,14 @@ uint64_t node_due(const struct node *n);
 struct node *node_leader(struct sim *s);
 struct node *node_of(struct sim *s, uint64_t id);
 
+/* sim_cluster.c */
+void client_read(struct sim *s, struct node *n);
+
 /* sim_faults.c */
 void fault_some(struct sim *s);
 void change_some(struct sim *s);
+/* The worst moment for a change: a leader was just elected; and the network breaks right after. */
+void change_at_election(struct sim *s);
 struct link *link_of(struct sim *s, size_t a, size_t b);
 void link_down(struct sim *s, size_t a, size_t b, uint64_t until_ns);
 void links_run(struct sim *s);

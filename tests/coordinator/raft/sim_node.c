@@ -1,5 +1,5 @@
-/* One server of the simulated cluster: what the shell does in reality, with the oracles at the places
- * where it tells somebody something. */
+/* One server of the simulated cluster: what the shell does in reality, with the oracles at the
+ * places where it tells somebody something. */
 #include "tests/coordinator/raft/sim_int.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +73,7 @@ void node_crash(struct sim *s, struct node *n, uint64_t restart_ns)
     raft_engine_free(n->engine);
     n->engine = NULL;
     n->restart_ns = restart_ns;
+    n->paused_ns = 0;
     sim_disk_crash(&n->disk);
     s->result->crashes++;
     for (size_t i = 0; i < s->node_count; i++) {
@@ -154,6 +155,7 @@ static void role(struct sim *s, const struct node *n, const struct raft_effect *
     if (s->leader_of[term] != 0 && s->leader_of[term] != n->id)
         sim_violation(s, "servers %lu and %lu lead in term %lu", s->leader_of[term], n->id, term);
     s->leader_of[term] = n->id;
+    s->elected = true;
 }
 
 static void restore(struct sim *s, struct node *n, const struct raft_effect *fx)
@@ -285,7 +287,7 @@ uint64_t node_due(const struct node *n)
         due = n->save_ns;
     if (n->read_token != 0 && n->read_ns < due)
         due = n->read_ns;
-    return due;
+    return due < n->paused_ns ? n->paused_ns : due;
 }
 
 static void run_read(struct sim *s, struct node *n)
@@ -306,6 +308,12 @@ void node_run(struct sim *s, struct node *n)
         if (n->restart_ns <= s->now_ns)
             node_start(s, n);
         return;
+    }
+    if (n->paused_ns > s->now_ns)
+        return;
+    if (n->paused_ns != 0) {
+        n->paused_ns = 0;
+        client_read(s, n); /* asked while it stood still, and first in its queue */
     }
     uint64_t token = sim_disk_done(&n->disk, s->now_ns);
     if (token != 0) {
