@@ -169,11 +169,20 @@ static void take_op(struct rig *g, const struct smb_effect *e)
         op.token = e->meta.token;
         op.open = c != NULL && c->body_case == FL__COMMAND__BODY_OPEN;
         op.info = !op.open;
+        op.command = c != NULL ? (int)c->body_case : 0;
+        op.query = c == NULL ? (int)e->meta.query->body_case : 0;
+        op.size = op.command == FL__COMMAND__BODY_EXTEND     ? c->extend->size
+                  : op.command == FL__COMMAND__BODY_SET_SIZE ? c->set_size->size
+                  : op.command == FL__COMMAND__BODY_SET_ALLOCATION
+                      ? c->set_allocation->allocation_size
+                      : 0;
         if (op.open && c->open->path.len >= 2)
             op.directory = c->open->path.data[0] == 'd';
     } else {
         op.token = e->io.token;
         op.len = e->io.len;
+        op.offset = e->io.offset;
+        op.inode = e->io.file.inode;
         op.io = e->io.op;
         if (op.io == SMB_IO_WRITE)
             must(e->io.data.len == e->io.len);
@@ -326,6 +335,16 @@ void rig_answer(struct rig *g, ntstatus status)
     must(g->op_count > 0);
     answer(g, 0, status);
     settle(g);
+}
+
+void rig_reply(struct rig *g, const Fl__Reply *reply)
+{
+    must(g->op_count > 0);
+    must(g->ops[0].type == SMB_DO_META);
+    struct smb_event ev = {.type = SMB_EV_META, .meta = {g->ops[0].token, reply}};
+    memmove(&g->ops[0], &g->ops[1], (g->op_count - 1) * sizeof(g->ops[0]));
+    g->op_count--;
+    rig_event(g, &ev);
 }
 
 void rig_advance(struct rig *g, uint64_t ns)

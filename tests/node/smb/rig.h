@@ -26,9 +26,11 @@ struct rig_op { /* what the core waits for */
     uint64_t token;
     bool open, info; /* META: what kind of reply it wants */
     bool directory;
-    uint64_t len; /* IO */
+    uint64_t len, offset; /* IO */
     enum smb_io_op io;
     uint64_t inode;
+    int command, query; /* META: the body's case; 0 when it is the other */
+    uint64_t size;      /* of Extend, SetSize, SetAllocation; the ticket of InvalidateDone */
 };
 
 struct rig {
@@ -69,6 +71,8 @@ void rig_advance(struct rig *g, uint64_t ns);
 void rig_frame(struct rig *g, uint64_t conn, struct slice frame);
 /* Answers the oldest held operation. */
 void rig_answer(struct rig *g, ntstatus status);
+/* Answers the oldest held operation, which is META, with just this. */
+void rig_reply(struct rig *g, const Fl__Reply *reply);
 void rig_lease(struct rig *g, bool valid);
 
 struct client {
