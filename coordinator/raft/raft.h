@@ -14,7 +14,8 @@
  * The order a shell must keep:
  *  1. raft_engine_new; load every file of the directory (raft_file_parse tells which are ours) and
  *     make sure that what was read is durable: a process that was killed may have left bytes in the
- *     page cache only (fsync each file, then the directory); one START event. FATAL in its effects means: do not serve; the text says why.
+ *     page cache only (fsync each file, then the directory); one START event. FATAL in its effects
+ * means: do not serve; the text says why.
  *  2. After each raft_engine_step carry out its effects in order. APPLY, RESTORE and NEED_SNAPSHOT
  *     are obeyed at once: NEED_SNAPSHOT names the index the state machine has just reached.
  *  3. Disk effects go, in order, to one writer. SYNC{token} means: when all that was asked before

@@ -20,9 +20,8 @@ struct recovery {
     size_t count, run_first, run_end;
     struct entries *out;
     struct raftlog_found *found;
-    const char *why;
     size_t good_bytes; /* of the last segment of the run */
-    bool cut;
+    uint64_t claimed;  /* the highest `durable` read */
 };
 
 /* --- meta ------------------------------------------------------------------------------------- */
@@ -157,6 +156,7 @@ static const char *segment_read(struct recovery *rec, const struct found_segment
         const char *why = record_take(rec, &r);
         if (why != NULL)
             return why;
+        rec->claimed = r.durable > rec->claimed ? r.durable : rec->claimed;
         l->next_seq++;
         l->chain = r.checksum;
         *at += record_bytes(r.data.len);
@@ -225,6 +225,7 @@ static const char *run_read(struct recovery *rec)
         if (s->header.seq != l->next_seq || s->header.chain != l->chain)
             return "the raft log is damaged: segments do not follow each other";
         first = false;
+        rec->claimed = s->header.durable > rec->claimed ? s->header.durable : rec->claimed;
         l->next_seq++;
         l->chain = s->checksum;
         if (!segment_keep(l, s))
@@ -241,6 +242,19 @@ static const char *run_read(struct recovery *rec)
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
+
+/* A crash in the very first writing may leave a log and no meta. Nobody was told of it: the disk is
+ * as good as empty. */
+static void first_writing_torn(struct recovery *rec)
+{
+    struct raftlog *l = rec->log;
+    for (size_t i = 0; i < rec->count; i++)
+        rec->segments[i].in_run = false;
+    l->segment_count = 0;
+    l->next_seq = 1;
+    l->chain = 0;
+    entries_reset(rec->out, 1);
+}
 
 static const char *recover(struct recovery *rec, const struct raft_loaded_file *files, size_t count)
 {
@@ -259,7 +273,9 @@ static const char *recover(struct recovery *rec, const struct raft_loaded_file *
         return "not enough memory for the raft log";
     if ((why = run_mark(rec)) != NULL || (why = run_read(rec)) != NULL)
         return why;
-    if (no_meta && l->segment_count > 0)
+    if (no_meta && rec->claimed == 0)
+        first_writing_torn(rec);
+    else if (no_meta)
         return "the raft directory is damaged: the file of term and vote is unreadable; "
                "replace this server under a new id";
     if (durable >= l->next_seq)

@@ -232,6 +232,24 @@ static void send_install(struct raft_engine *e, const struct raft_message *from)
     engine_send(e, &m);
 }
 
+/* Where a leader whose log disagrees at `rejected` should try next. libraft goes back by one; a
+ * whole term at a time is Raft's own advice (section 5.3), or an old leader with a long tail would
+ * keep its successor busy for as many round trips. Not below what this leader is known to share
+ * with us. */
+static uint64_t reject_hint(const struct raft_engine *e, uint64_t rejected, uint64_t hint)
+{
+    uint64_t floor = e->commit;
+    if (e->role == RAFT_ROLE_FOLLOWER && e->raft.follower_state.match > floor)
+        floor = e->raft.follower_state.match;
+    const struct entry *entry = entries_get(&e->entries, rejected);
+    if (rejected == 0 || entry == NULL)
+        return hint;
+    uint64_t term = entry->term;
+    while (hint > floor && (entry = entries_get(&e->entries, hint)) != NULL && entry->term == term)
+        hint--;
+    return hint;
+}
+
 static void send_message(struct raft_engine *e, const struct raft_message *from)
 {
     struct wire_message m = {.to = from->server_id};
@@ -242,7 +260,8 @@ static void send_message(struct raft_engine *e, const struct raft_message *from)
         m.kind = WIRE_APPEND_RESULT;
         m.term = from->append_entries_result.term;
         m.append_result.rejected = from->append_entries_result.rejected;
-        m.append_result.last_index = from->append_entries_result.last_log_index;
+        m.append_result.last_index = reject_hint(e, from->append_entries_result.rejected,
+                                                 from->append_entries_result.last_log_index);
         break;
     case RAFT_REQUEST_VOTE:
         m.kind = WIRE_VOTE;
