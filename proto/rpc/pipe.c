@@ -172,10 +172,12 @@ struct pending {
 
 static void forget_call(struct pending *pending, uint32_t call)
 {
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < pending->count; i++) {
-        if (pending->calls[i].call == call)
-            pending->calls[i] = pending->calls[--pending->count];
+        if (pending->calls[i].call != call)
+            pending->calls[kept++] = pending->calls[i];
     }
+    pending->count = kept;
 }
 
 static void take_effects(struct rpc_pipe *p, const struct rpc_effects *out, struct pending *pending)
