@@ -181,7 +181,8 @@ bool utf16_from_utf8(struct slice text, struct arena *a, struct slice *out)
 
 enum { DOS_DOT = '"', DOS_STAR = '<', DOS_QM = '>' };
 
-/* A name has at most 255 units, so a longer pattern is nonsense and matches nothing. */
+/* A name has at most 255 units, so a longer pattern with wildcards is nonsense: it matches nothing.
+ */
 enum { PATTERN_MAX = 512, STATE_WORDS = PATTERN_MAX / 64 + 1 };
 
 static bool is_wildcard(uint16_t unit)
@@ -291,6 +292,8 @@ bool utf16_match(struct slice pattern, struct slice name)
     if (slice_equal(pattern, slice_of(any, sizeof(any))) ||
         slice_equal(pattern, slice_of(any_dot_any, sizeof(any_dot_any))))
         return true;
+    if (!utf16_has_wildcard(pattern))
+        return utf16_compare_fold(pattern, name) == 0;
     if (units_in(pattern) > PATTERN_MAX)
         return false;
     struct places now = {.bits = {1}};
