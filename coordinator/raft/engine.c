@@ -252,7 +252,7 @@ static void disk_done(struct raft_engine *e, uint64_t token)
     held_release(e);
     if (e->meta_token != 0 && e->meta_token <= token) {
         e->meta_token = 0;
-        if (!raftlog_mirror(&e->log, e->out))
+        if (!raftlog_term_vote_durable(&e->log, e->out))
             e->out->failed = true;
     }
     if (last > e->raft.last_stored) {

@@ -85,7 +85,7 @@ struct raft_engine {
     bool dirty;               /* this step wrote something: it ends with a SYNC */
     uint64_t token;           /* of the last SYNC asked for */
     uint64_t durable_token;
-    uint64_t hold_token, meta_token; /* sends wait for the one; the other wants its mirror */
+    uint64_t hold_token, meta_token; /* sends wait for the one; the other: the last write of meta */
     struct written *written;         /* SYNCs under way, oldest first */
     size_t written_count, written_cap;
     uint64_t step_first, step_last; /* entries written in this step */

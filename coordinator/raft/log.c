@@ -29,7 +29,7 @@ void raftlog_durable(struct raftlog *l, uint64_t seq)
 
 /* --- term and vote ---------------------------------------------------------------------------- */
 
-static bool meta_write(struct raftlog *l, struct raft_effects *fx, uint64_t slot)
+static bool meta_write(struct raftlog *l, struct raft_effects *fx, uint32_t slot)
 {
     uint8_t *bytes = fx_bytes(fx, META_SLOT_BYTES);
     if (bytes == NULL)
@@ -40,7 +40,7 @@ static bool meta_write(struct raftlog *l, struct raft_effects *fx, uint64_t slot
     m.durable = l->durable;
     memcpy(m.cluster, l->cluster, sizeof m.cluster);
     meta_encode(bytes, &m);
-    fx_write(fx, (struct raft_file){.kind = RAFT_FILE_META}, slot * META_SLOT_APART,
+    fx_write(fx, (struct raft_file){.kind = RAFT_FILE_META}, (uint64_t)slot * META_SLOT_APART,
              slice_of(bytes, META_SLOT_BYTES));
     return !fx->failed;
 }
@@ -49,8 +49,6 @@ bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term)
 {
     must(l->generation == 0);
     fx_create(fx, (struct raft_file){.kind = RAFT_FILE_META});
-    if (!raftlog_term_vote(l, fx, term, 0))
-        return false;
     return raftlog_term_vote(l, fx, term, 0);
 }
 
@@ -60,12 +58,17 @@ bool raftlog_term_vote(struct raftlog *l, struct raft_effects *fx, uint64_t term
     l->generation++;
     l->term = term;
     l->vote = vote;
-    return meta_write(l, fx, l->generation & 1);
+    l->slot_pending = true;
+    return meta_write(l, fx, l->slot ^ 1);
 }
 
-bool raftlog_mirror(struct raftlog *l, struct raft_effects *fx)
+bool raftlog_term_vote_durable(struct raftlog *l, struct raft_effects *fx)
 {
-    return meta_write(l, fx, ~l->generation & 1);
+    if (!l->slot_pending)
+        return true;
+    l->slot_pending = false;
+    l->slot ^= 1;
+    return meta_write(l, fx, l->slot ^ 1);
 }
 
 /* --- segments --------------------------------------------------------------------------------- */

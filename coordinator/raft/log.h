@@ -17,8 +17,9 @@
  * and how many bytes of it count, so what a recovery cut off stays cut off. A segment with the flag
  * RESET begins the log anew behind an installed snapshot.
  *
- * Term and vote alternate between two slots, each with a generation; once one is durable the other
- * gets a copy, so that one damaged slot loses nothing. */
+ * Term and vote have two slots and a generation. A new generation never goes to the slot that holds
+ * the last durable one; once it is durable itself the other slot gets a copy, so that one damaged
+ * slot loses nothing. */
 #include "coordinator/raft/effects.h"
 #include "coordinator/raft/entries.h"
 
@@ -39,6 +40,8 @@ struct raftlog {
     uint64_t next_seq, chain; /* for the next record */
     uint64_t durable;         /* sequence number */
     uint64_t generation, term, vote;
+    uint32_t slot;     /* of meta: holds the last durable generation */
+    bool slot_pending; /* the other one has been given a newer one */
 };
 
 void raftlog_init(struct raftlog *l, struct mem *mem, const struct raft_engine_config *config);
@@ -60,8 +63,8 @@ bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term);
 /* Writes term and vote. The caller emits a SYNC and lets nothing out before it is done. False when
  * memory is refused, here and below. */
 bool raftlog_term_vote(struct raftlog *l, struct raft_effects *fx, uint64_t term, uint64_t vote);
-/* Copies the durable slot over the other one. */
-bool raftlog_mirror(struct raftlog *l, struct raft_effects *fx);
+/* The last term and vote written are durable: copies them to the other slot. */
+bool raftlog_term_vote_durable(struct raftlog *l, struct raft_effects *fx);
 /* Writes entries [from, to] of `entries`, opening a new segment when the last one is full. */
 bool raftlog_append(struct raftlog *l, struct raft_effects *fx, const struct entries *entries,
                     uint64_t from, uint64_t to);

@@ -29,10 +29,10 @@ struct recovery {
 static const char *meta_read(struct raftlog *l, struct slice bytes, uint64_t *durable, bool *absent)
 {
     *absent = true;
-    for (size_t slot = 0; slot < 2; slot++) {
+    for (uint32_t slot = 0; slot < 2; slot++) {
         struct meta_slot m;
         struct reader r = reader_of(bytes);
-        if (!meta_decode(read_at(&r, slot * META_SLOT_APART, META_SLOT_BYTES), &m))
+        if (!meta_decode(read_at(&r, (size_t)slot * META_SLOT_APART, META_SLOT_BYTES), &m))
             continue;
         if (memcmp(m.cluster, l->cluster, sizeof l->cluster) != 0)
             return "the raft directory belongs to another cluster";
@@ -40,6 +40,7 @@ static const char *meta_read(struct raftlog *l, struct slice bytes, uint64_t *du
             return "the raft directory belongs to another server of this cluster";
         if (!*absent && m.generation < l->generation)
             continue;
+        l->slot = slot;
         l->generation = m.generation;
         l->term = m.term;
         l->vote = m.vote;

@@ -136,6 +136,7 @@ static why bootstrap(struct raft_engine *e, const struct raft_engine_event *even
         ok = ok && raftlog_term_vote(&e->log, e->out, 1, 0);
     ok = ok && raftlog_append(&e->log, e->out, &e->entries, 1, 1);
     e->hold_token = engine_sync(e);
+    e->meta_token = e->hold_token;
     return ok ? NULL : "not enough memory";
 }
 
@@ -157,6 +158,7 @@ static why first_state(struct raft_engine *e, const struct raft_engine_event *ev
         if (!raftlog_format(&e->log, e->out, 0))
             return "not enough memory";
         e->hold_token = engine_sync(e);
+        e->meta_token = e->hold_token;
         return NULL;
     }
     return "unknown way to start";
