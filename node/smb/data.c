@@ -135,6 +135,11 @@ struct write_job {
 
 static void write_begin(struct smb *s, struct smb_request *r, struct smb_open *o);
 
+static void write_again(struct smb *s, struct smb_request *r)
+{
+    write_begin(s, r, request_its_open(s, r));
+}
+
 static void write_reply(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
     const struct write_job *j = r->scratch;
@@ -256,6 +261,10 @@ static void write_sized(struct smb *s, struct smb_request *r, const Fl__Reply *r
         return;
     }
     inode_learn(o->inode, info);
+    if (o->inode->cutting && !r->size_held) {
+        inode_wait(s, r, o->inode, write_again); /* a cut has begun meanwhile */
+        return;
+    }
     j->size = info->size;
     j->file = info_ref(info);
     write_down(s, r);
@@ -264,6 +273,11 @@ static void write_sized(struct smb *s, struct smb_request *r, const Fl__Reply *r
 static void write_begin(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
     struct write_job *j = r->scratch;
+    /* One that is under way already is what a cut waits for. */
+    if (o->inode->cutting && !r->size_held) {
+        inode_wait(s, r, o->inode, write_again);
+        return;
+    }
     j->attempts++;
     if (!o->inode->size_valid || j->append) {
         open_query_info(s, r, o, write_sized);

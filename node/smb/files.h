@@ -19,6 +19,9 @@ void inode_learn(struct smb_inode *inode, const Fl__FileInfo *info);
 /* Where the bytes lie according to `info`. */
 struct smb_file_ref info_ref(const Fl__FileInfo *info);
 
+/* `r` sleeps until the inode's cut or its writes have ended; then `again` goes on. */
+void inode_wait(struct smb *s, struct smb_request *r, struct smb_inode *inode, smb_resume *again);
+
 /* Remembers the path, from the share's root; false without memory (then it is as it was). */
 bool open_set_path(struct smb *s, struct smb_open *o, struct slice path);
 struct slice open_path(const struct smb_open *o);

@@ -53,6 +53,7 @@ static struct smb_inode *inode_get(struct smb *s, const Fl__FileInfo *info)
             return NULL;
         }
         inode->file = info_ref(info);
+        list_init(&inode->waiters);
     }
     inode->opens++;
     inode_learn(inode, info);
@@ -81,16 +82,46 @@ static void inode_put(struct smb *s, struct smb_inode *inode)
     if (--inode->opens > 0)
         return;
     must(inode->writes_busy == 0);
+    must(!inode->cutting);
+    must(list_empty(&inode->waiters));
     answer_tickets(s, inode);
     struct inode_key key;
     (void)map_remove(&s->inode_by_id, key_of(&key, inode->file.volume, inode->inode));
     pool_put(&s->inode_pool, inode);
 }
 
+static void wake_all(struct smb *s, struct list *waiters)
+{
+    while (!list_empty(waiters))
+        request_wake_later(s, container_of(list_first(waiters), struct smb_request, work),
+                           STATUS_OK);
+}
+
+static void wait_in(struct smb *s, struct smb_request *r, struct list *waiters, smb_resume *again)
+{
+    r->on_idle = again;
+    sm_move(&r->sm, REQUEST_WAITING);
+    list_push_back(waiters, &r->work);
+    request_wait(s, r, WAIT_IDLE, s->now_ns + SMB_META_NS);
+}
+
 void inode_settled(struct smb *s, struct smb_inode *inode)
 {
     must(inode->writes_busy == 0);
     answer_tickets(s, inode);
+    wake_all(s, &inode->waiters);
+}
+
+void inode_cut_end(struct smb *s, struct smb_inode *inode)
+{
+    must(inode->cutting);
+    inode->cutting = false;
+    wake_all(s, &inode->waiters);
+}
+
+void inode_wait(struct smb *s, struct smb_request *r, struct smb_inode *inode, smb_resume *again)
+{
+    wait_in(s, r, &inode->waiters, again);
 }
 
 void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t ticket)
@@ -221,18 +252,10 @@ bool open_working(const struct smb_open *o, const struct smb_request *r, uint16_
 
 void open_wait(struct smb *s, struct smb_request *r, struct smb_open *o, smb_resume *again)
 {
-    r->on_idle = again;
-    sm_move(&r->sm, REQUEST_WAITING);
-    list_push_back(&o->waiters, &r->work);
-    request_wait(s, r, WAIT_IDLE, s->now_ns + SMB_META_NS);
+    wait_in(s, r, &o->waiters, again);
 }
 
-void open_wake(struct smb *s, struct smb_open *o)
-{
-    while (!list_empty(&o->waiters))
-        request_wake_later(s, container_of(list_first(&o->waiters), struct smb_request, work),
-                           STATUS_OK);
-}
+void open_wake(struct smb *s, struct smb_open *o) { wake_all(s, &o->waiters); }
 
 /* ---- replies of the coordinator
  * ----------------------------------------------------------------------- */

@@ -49,6 +49,11 @@ void request_part_end(struct smb *s, struct smb_request *r)
     r->open_at = (handle){0};
     if (o == NULL)
         return;
+    if (r->cuts) {
+        must(o->inode != NULL);
+        r->cuts = false;
+        inode_cut_end(s, o->inode);
+    }
     if (r->size_held) {
         must(o->inode != NULL);
         must(o->inode->writes_busy > 0);
@@ -383,11 +388,12 @@ static ntstatus related_id(const struct smb_request *r, struct smb_file_id *id)
 {
     if ((r->header.flags & SMB2_FLAGS_RELATED_OPERATIONS) == 0)
         return STATUS_OK;
-    if (status_is_error(r->chain.status))
-        return r->chain.status;
-    if (!r->chain.has_file)
+    if (r->chain.has_file)
+        *id = r->chain.file_id;
+    else if (status_is_error(r->chain.status))
+        return r->chain.status; /* <270>: of the CREATE that made none */
+    else
         return STATUS_INVALID_HANDLE;
-    *id = r->chain.file_id;
     return STATUS_OK;
 }
 

@@ -241,6 +241,23 @@ static uint64_t new_end(const struct set_job *j)
     return (j->set.size + cluster - 1) / cluster * cluster;
 }
 
+static void size_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply);
+
+/* Alone with the file, as far as this node goes, before looking how long it is. */
+static void size_begin(struct smb *s, struct smb_request *r)
+{
+    struct smb_open *o = request_its_open(s, r);
+    if (o->inode->cutting && !r->cuts) {
+        inode_wait(s, r, o->inode, size_begin);
+        return;
+    }
+    o->inode->cutting = r->cuts = true; /* until the part ends */
+    if (o->inode->writes_busy > 0)
+        inode_wait(s, r, o->inode, size_begin);
+    else
+        open_query_info(s, r, o, size_is);
+}
+
 static void size_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const struct set_job *j = r->scratch;
@@ -270,7 +287,7 @@ static void set_size(struct smb *s, struct smb_request *r, struct smb_open *o)
     if (o->directory || j->set.size > SMB_FILE_SIZE_MAX)
         request_fail(s, r, STATUS_INVALID_PARAMETER);
     else
-        open_query_info(s, r, o, size_is);
+        size_begin(s, r);
 }
 
 /* [MS-FSA] 2.1.5.15.15: every byte up to the end of file is valid already; more is not to be had.

@@ -35,13 +35,13 @@
 #include "proto/smb/security.h"
 #include <string.h>
 
-#define SMB_IO_MAX (8u << 20)       /* MaxTransact, MaxRead and MaxWrite with multi-credit */
-#define SMB_IO_MAX_202 65536u       /* the same for 2.0.2 */
-#define SMB_REPLY_MAX (1u << 20)    /* longest reply built in memory, not of a READ's buffer */
-#define SMB_ARENA_MAX (4u << 20)    /* memory of one request */
-#define SMB_PARTS_MAX 256u          /* of one compound */
-#define SMB_INLINE_MAX 65536u       /* longest READ body copied to stand amid a compound */
-#define SMB_PARKED_MAX 512u         /* sleeping requests of one connection, as Windows <209> */
+#define SMB_IO_MAX (8u << 20)    /* MaxTransact, MaxRead and MaxWrite with multi-credit */
+#define SMB_IO_MAX_202 65536u    /* the same for 2.0.2 */
+#define SMB_REPLY_MAX (1u << 20) /* longest reply built in memory, not of a READ's buffer */
+#define SMB_ARENA_MAX (4u << 20) /* memory of one request */
+#define SMB_PARTS_MAX 256u       /* of one compound */
+#define SMB_INLINE_MAX 65536u    /* longest READ body copied to stand amid a compound */
+#define SMB_PARKED_MAX 512u      /* sleeping requests of one connection, as Windows <209> */
 #define SMB_SECOND UINT64_C(1000000000)
 #define SMB_INTERIM_NS (SMB_SECOND / 2) /* STATUS_PENDING is due after this */
 #define SMB_META_NS (50 * SMB_SECOND)   /* the coordinator's answer is given up after this */
@@ -127,13 +127,13 @@ struct smb_session {
     uint64_t auth_context; /* 0: none open */
     bool auth_first, reauth, auth_busy;
     bool signing_required, encrypt, guest, anonymous;
-    Fl__Token *token; /* NULL until logged on; goes into META commands */
+    Fl__Token *token;               /* NULL until logged on; goes into META commands */
     struct security_token security; /* the same, for checks made here */
     const char *user;
     struct preauth preauth;
-    struct sign_key *sign_key;           /* NULL: nothing can be signed yet */
+    struct sign_key *sign_key;            /* NULL: nothing can be signed yet */
     struct seal_key *seal_key, *open_key; /* NULL: nothing can be sealed */
-    uint64_t nonce_next; /* never used twice with one key */
+    uint64_t nonce_next;                  /* never used twice with one key */
 };
 
 struct smb_tree {
@@ -174,24 +174,28 @@ struct smb_inode {
     uint32_t writes_busy;
     uint32_t ticket_count; /* of invalidations not answered yet */
     uint64_t tickets[SMB_TICKETS_MAX];
+    /* A request here is making the file shorter: no write begins until it has ended, and it began
+     * when the last one had. So what it has made zero beyond the new end stays zero. */
+    bool cutting;
+    struct list waiters; /* smb_request.work: writes behind the cut, or the cut behind writes */
 };
 
 struct smb_open {
-    handle self; /* packed: FileId.Volatile */
+    handle self;      /* packed: FileId.Volatile */
     uint64_t open_id; /* FileId.Persistent; of pipes: made up here */
     struct smb_tree *tree;
     struct list tree_link, work;
-    struct list requests; /* smb_request.open_link of parts that use it */
-    uint32_t busy;        /* length of `requests` without the parked ones */
-    bool closing;         /* found no more; META Close leaves when busy is 0 */
-    handle closer;        /* the CLOSE request that waits for busy to become 1 (itself) */
+    struct list requests;  /* smb_request.open_link of parts that use it */
+    uint32_t busy;         /* length of `requests` without the parked ones */
+    bool closing;          /* found no more; META Close leaves when busy is 0 */
+    handle closer;         /* the CLOSE request that waits for busy to become 1 (itself) */
     struct rpc_pipe *pipe; /* opens of IPC$ */
 
     struct smb_inode *inode; /* NULL: a pipe */
     uint32_t granted_access, maximal_access, create_options;
     bool directory, write_through;
     Fl__FileInfo info; /* as of the open, for what does not change; `name` is not kept */
-    uint8_t *path;       /* UTF-16LE from the share's root, as opened or renamed; in smb.mem */
+    uint8_t *path;     /* UTF-16LE from the share's root, as opened or renamed; in smb.mem */
     uint32_t path_len;
     uint64_t write_time; /* of the last write through this open; 0: none. Goes with META Close */
     bool write_time_set; /* the client has set it: writes through this open leave it alone */
@@ -230,7 +234,7 @@ struct smb_part {
     uint8_t *body; /* READ: follows head, in `buf` */
     size_t body_len;
     handle buf;
-    handle session; /* signs it */
+    handle session;                     /* signs it */
     bool sign, hash_conn, hash_session; /* NEGOTIATE and SESSION_SETUP of 3.1.1 are hashed */
 };
 
@@ -243,14 +247,14 @@ struct smb_request {
     uint64_t interim_ns, give_up_ns; /* when STATUS_PENDING, and when a refusal, is due */
 
     /* The frame. */
-    handle frame; /* buffer, {0} once released */
-    struct smb_walk walk;   /* parts not yet begun */
-    struct slice message;   /* this part: offsets of its body count from here */
+    handle frame;         /* buffer, {0} once released */
+    struct smb_walk walk; /* parts not yet begun */
+    struct slice message; /* this part: offsets of its body count from here */
     struct smb_header header;
-    uint32_t part_index;    /* 1: the first */
+    uint32_t part_index; /* 1: the first */
     bool last_part;
-    bool sealed;            /* the frame came encrypted */
-    handle seal_session;    /* its replies are sealed with this session's key; {0}: not at all */
+    bool sealed;         /* the frame came encrypted */
+    handle seal_session; /* its replies are sealed with this session's key; {0}: not at all */
 
     /* Valid while a handler runs. */
     struct smb_conn *conn;       /* NULL only for an orphan, whose continuations are not called */
@@ -258,7 +262,8 @@ struct smb_request {
     struct smb_tree *tree;
     handle session_at, tree_at, open_at;
     bool size_held; /* counted in the inode's writes_busy until the part ends */
-    void *scratch; /* the handler's own, from the arena; NULL at the start of each part */
+    bool cuts;      /* the inode is `cutting` for it until the part ends */
+    void *scratch;  /* the handler's own, from the arena; NULL at the start of each part */
 
     /* [MS-SMB2] 3.3.5.2.7.2: what a related part takes from the one before. */
     struct {
@@ -271,8 +276,8 @@ struct smb_request {
 
     /* What it waits for. */
     enum smb_wait wait;
-    handle op;     /* in smb.ops: its packed form is the effect's token */
-    handle io_buf; /* of the IO result being handled; released after the continuation */
+    handle op;            /* in smb.ops: its packed form is the effect's token */
+    handle io_buf;        /* of the IO result being handled; released after the continuation */
     ntstatus wake_status; /* what a woken request is completed with; STATUS_OK: go on */
     handle doom_session;  /* LOGOFF: this session ends when the reply has left */
     smb_resume *on_idle;
@@ -485,6 +490,8 @@ void open_free(struct smb *s, struct smb_open *o);
 /* Called when a dying open is idle (busy == 0): META Close without waiting, then open_free.
  * Frees the pipe when it is one (pipe_free). Emits at most one effect. */
 void open_end(struct smb *s, struct smb_open *o);
+/* The cut of this part has ended, whatever became of it. */
+void inode_cut_end(struct smb *s, struct smb_inode *inode);
 /* The last write that relied on the cached size has ended: a waiting ticket is answered. */
 void inode_settled(struct smb *s, struct smb_inode *inode);
 /* Another node changes the file: forget its size, and answer the ticket (0: none is wanted) when

@@ -412,6 +412,49 @@ static void what_is_cut_off_is_zeroed_first(void **state)
     assert_int_equal(rig.op_count, 0);
 }
 
+static void writes_and_cuts_exclude_each_other(void **state)
+{
+    (void)state;
+    const uint8_t size[8] = {30};
+    hold();
+    send_write(0, 10);
+    send_set(FILE_END_OF_FILE_INFORMATION, size, 8); /* waits for the write */
+    send_write(50, 10);                              /* waits for the cut */
+    assert_int_equal(rig.op_count, 1);
+    rig_answer(&rig, STATUS_OK);
+    answered(STATUS_OK);
+    meta_wanted(0, META_INFO);
+    reply_file(STATUS_OK);
+    io_wanted(SMB_IO_ZERO, 30, 70);
+    assert_int_equal(rig.op_count, 1);
+    rig_answer(&rig, STATUS_OK);
+    file.size = 30, file.version++;
+    reply_file(STATUS_OK);
+    answered(STATUS_OK);
+    assert_int_equal(cl.header.command, SMB2_SET_INFO);
+    io_wanted(SMB_IO_WRITE, 50, 10);
+    rig_answer(&rig, STATUS_OK);
+    assert_int_equal(meta_wanted(META_EXTEND, 0)->size, 60);
+    file.size = 60, file.version++;
+    reply_file(STATUS_OK);
+    answered(STATUS_OK);
+}
+
+static void a_cut_that_is_lost_lets_others_go_on(void **state)
+{
+    (void)state;
+    const uint8_t size[8] = {30};
+    hold();
+    send_set(FILE_END_OF_FILE_INFORMATION, size, 8);
+    send_write(50, 10);
+    assert_int_equal(rig.op_count, 1);
+    rig_advance(&rig, UINT64_C(51000000000)); /* the coordinator is silent: given up */
+    answered(STATUS_PENDING);
+    answered(STATUS_PENDING);
+    answered(STATUS_FILE_NOT_AVAILABLE);
+    assert_true(client_receive(&cl));
+}
+
 static void a_smaller_allocation_cuts_clusters(void **state)
 {
     (void)state;
@@ -779,6 +822,8 @@ int main(void)
         TEST(flush_waits_for_writes),
         TEST(growing_is_one_command),
         TEST(what_is_cut_off_is_zeroed_first),
+        TEST(writes_and_cuts_exclude_each_other),
+        TEST(a_cut_that_is_lost_lets_others_go_on),
         TEST(a_smaller_allocation_cuts_clusters),
         TEST(create_checks),
         TEST(create_contexts_are_answered),
