@@ -31,7 +31,8 @@ enum frame_result frame_decode(struct slice bytes, struct frame *out, size_t *us
 {
     struct reader r = reader_of(bytes);
     if (bytes.len < FRAME_HEADER) {
-        /* What is not ours shows itself by its first four bytes: say so as soon as they are here. */
+        /* What is not ours shows itself by its first four bytes: say so as soon as they are here.
+         */
         if (bytes.len >= 4 && read_u32(&r) != FRAME_MAGIC)
             return FRAME_BAD;
         *used = FRAME_HEADER;

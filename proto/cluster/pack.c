@@ -6,15 +6,11 @@
  * the arena is dropped whole. */
 static void *pack_alloc(void *ctx, size_t size) { return arena_alloc(ctx, size); }
 
-static void pack_free(void *ctx, void *at)
-{
-    (void)ctx, (void)at;
-}
+static void pack_free(void *ctx, void *at) { (void)ctx, (void)at; }
 
 void *pb_unpack(const ProtobufCMessageDescriptor *type, struct slice bytes, struct arena *a)
 {
-    ProtobufCAllocator allocator = {
-        .alloc = pack_alloc, .free = pack_free, .allocator_data = a};
+    ProtobufCAllocator allocator = {.alloc = pack_alloc, .free = pack_free, .allocator_data = a};
     /* protobuf-c passes the address on to memcpy, which wants one even for no bytes. */
     static const uint8_t nothing[1];
     const uint8_t *at = bytes.len > 0 ? bytes.at : nothing;

@@ -1,0 +1,348 @@
+/* CREATE: [MS-FSA] 2.1.5.1, with the checks of [MS-SMB2] 3.3.5.9. */
+#include "coordinator/meta/meta_int.h"
+
+#define VALID_DIRECTORY_OPTIONS                                                                    \
+    (FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT |              \
+     FILE_WRITE_THROUGH | FILE_OPEN_REMOTE_INSTANCE | FILE_COMPLETE_IF_OPLOCKED |                  \
+     FILE_OPEN_FOR_BACKUP_INTENT | FILE_DELETE_ON_CLOSE | FILE_OPEN_FOR_FREE_SPACE_QUERY |         \
+     FILE_OPEN_BY_FILE_ID | FILE_NO_COMPRESSION | FILE_OPEN_REPARSE_POINT |                        \
+     FILE_OPEN_REQUIRING_OPLOCK)
+#define BACKUP_ACCESS (READ_CONTROL | ACCESS_SYSTEM_SECURITY | FILE_GENERIC_READ | FILE_TRAVERSE)
+#define RESTORE_ACCESS                                                                             \
+    (WRITE_DAC | WRITE_OWNER | ACCESS_SYSTEM_SECURITY | FILE_GENERIC_WRITE | ACCESS_DELETE)
+/* What READONLY takes from those who asked for whatever they may have. */
+#define NOT_WHEN_READONLY (FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_DELETE_CHILD)
+
+/* A CREATE on its way. */
+struct create {
+    const Fl__Open *c;
+    struct volume *volume;
+    struct place place;
+    struct security_token token;
+    uint32_t desired;      /* generic rights mapped; MAXIMUM_ALLOWED may be in it */
+    uint32_t added;        /* what the disposition needs besides, without staying granted */
+    uint32_t share_access; /* what others may do */
+    uint32_t granted, maximal, action;
+    bool directory;    /* a directory is asked for, or is there */
+    struct open *open; /* fresh */
+};
+
+static bool overwrites(const Fl__Open *c)
+{
+    return c->disposition == FILE_SUPERSEDE || c->disposition == FILE_OVERWRITE ||
+           c->disposition == FILE_OVERWRITE_IF;
+}
+
+/* 2.1.5.1, phase 1. */
+static ntstatus check_parameters(const Fl__Open *c, uint32_t desired)
+{
+    uint32_t options = c->options;
+    bool directory = (options & FILE_DIRECTORY_FILE) != 0;
+    bool file = (options & FILE_NON_DIRECTORY_FILE) != 0;
+    if ((c->share_access & ~FILE_SHARE_VALID) != 0 || c->disposition > FILE_DISPOSITION_MAX ||
+        (options & ~FILE_CREATE_OPTIONS_VALID) != 0 || (c->attributes & ~FILE_ATTRIBUTE_KNOWN) != 0)
+        return STATUS_INVALID_PARAMETER;
+    if (directory && file)
+        return STATUS_INVALID_PARAMETER;
+    if (directory && ((options & ~VALID_DIRECTORY_OPTIONS) != 0 || overwrites(c)))
+        return STATUS_INVALID_PARAMETER;
+    if ((options & FILE_DELETE_ON_CLOSE) != 0 && (desired & (ACCESS_DELETE | MAXIMUM_ALLOWED)) == 0)
+        return STATUS_INVALID_PARAMETER;
+    if (desired == 0 || (c->desired_access & ~ACCESS_VALID) != 0)
+        return STATUS_ACCESS_DENIED;
+    if ((options & FILE_OPEN_BY_FILE_ID) != 0)
+        return STATUS_NOT_SUPPORTED;
+    if (c->allocation_size > META_SIZE_MAX - META_CLUSTER_BYTES)
+        return STATUS_DISK_FULL;
+    return STATUS_OK;
+}
+
+/* Phases 6 and 7: what is to be opened, and is it of the kind asked for? */
+static ntstatus find(struct work *w, struct create *cr)
+{
+    const Fl__Open *c = cr->c;
+    cr->volume = volume_get(w->m, c->volume);
+    struct inode *root = cr->volume == NULL ? NULL : inode_get(cr->volume, c->root_inode);
+    if (root == NULL || !is_directory(root))
+        return STATUS_NETWORK_NAME_DELETED;
+    ntstatus status = walk(root, pb_slice(c->path), &cr->place);
+    if (status != STATUS_OK)
+        return status;
+    const struct place *p = &cr->place;
+    bool file_asked = (c->options & FILE_NON_DIRECTORY_FILE) != 0;
+    cr->directory = (c->options & FILE_DIRECTORY_FILE) != 0 || p->directory;
+    if (p->directory && file_asked)
+        return STATUS_OBJECT_NAME_INVALID;
+    if (p->other_stream && cr->directory)
+        return STATUS_NOT_A_DIRECTORY;
+    if (p->inode == NULL && (c->disposition == FILE_OPEN || c->disposition == FILE_OVERWRITE))
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    if (p->other_stream) /* no file has other streams yet */
+        return c->disposition == FILE_OPEN || c->disposition == FILE_OVERWRITE
+                   ? STATUS_OBJECT_NAME_NOT_FOUND
+                   : STATUS_NOT_SUPPORTED;
+    if (p->inode == NULL)
+        /* A trailing separator names a directory, which must then be asked for. */
+        return p->directory && (c->options & FILE_DIRECTORY_FILE) == 0 ? STATUS_OBJECT_NAME_INVALID
+                                                                       : STATUS_OK;
+    if (!is_directory(p->inode) && cr->directory)
+        return c->disposition == FILE_CREATE ? STATUS_OBJECT_NAME_COLLISION
+                                             : STATUS_NOT_A_DIRECTORY;
+    if (is_directory(p->inode) && file_asked)
+        return STATUS_FILE_IS_A_DIRECTORY;
+    cr->directory = is_directory(p->inode);
+    return STATUS_OK;
+}
+
+/* Phase 4: what the privileges of an administrator add. */
+static uint32_t privileged(const struct create *cr)
+{
+    uint32_t rights = cr->token.administrator ? ACCESS_SYSTEM_SECURITY : 0;
+    if (!cr->token.administrator || !cr->token.backup_intent)
+        return rights;
+    uint32_t d = cr->c->disposition;
+    if (d == FILE_OPEN || d == FILE_OPEN_IF || d == FILE_OVERWRITE_IF)
+        rights |= BACKUP_ACCESS;
+    return rights | RESTORE_ACCESS;
+}
+
+/* Are all these rights allowed? The share's permissions do not speak of the SACL. */
+static ntstatus check_rights(const struct create *cr, uint32_t wanted, uint32_t allowed)
+{
+    wanted &= ~MAXIMUM_ALLOWED;
+    if ((wanted & ACCESS_SYSTEM_SECURITY & ~allowed) != 0)
+        return STATUS_PRIVILEGE_NOT_HELD;
+    if ((wanted & ~allowed) != 0 || (wanted & ~cr->c->share_mask & ~ACCESS_SYSTEM_SECURITY) != 0)
+        return STATUS_ACCESS_DENIED;
+    return STATUS_OK;
+}
+
+/* 2.1.5.1.2.1. */
+static ntstatus check_access(struct create *cr)
+{
+    const struct inode *i = cr->place.inode;
+    bool readonly = (i->attributes & FILE_ATTRIBUTE_READONLY) != 0;
+    uint32_t explicit_access = (cr->desired | cr->added) & ~MAXIMUM_ALLOWED;
+    bool deletes = (cr->c->options & FILE_DELETE_ON_CLOSE) != 0;
+    if (readonly && !cr->directory && (explicit_access & (FILE_WRITE_DATA | FILE_APPEND_DATA)) != 0)
+        return STATUS_ACCESS_DENIED;
+    if (deletes && (readonly || i->shares > 0 || i->parent == NULL))
+        return STATUS_CANNOT_DELETE;
+    uint32_t rights = rights_on(i, &cr->token);
+    cr->maximal = rights & cr->c->share_mask;
+    rights |= privileged(cr);
+    ntstatus status = check_rights(cr, explicit_access, rights);
+    if (status != STATUS_OK)
+        return status;
+    cr->granted = cr->desired & ~MAXIMUM_ALLOWED;
+    if ((cr->desired & MAXIMUM_ALLOWED) != 0) {
+        uint32_t most = rights & cr->c->share_mask;
+        cr->granted |= readonly && !cr->directory ? most & ~NOT_WHEN_READONLY : most;
+    }
+    if (cr->granted == 0 || (deletes && (cr->granted & ACCESS_DELETE) == 0))
+        return STATUS_ACCESS_DENIED;
+    return STATUS_OK;
+}
+
+/* 2.1.5.1.2.2 and the rule on exclusive opens of directories in 2.1.5.1.2: who could not change a
+ * thing cannot keep others from reading it. */
+static ntstatus check_sharing(struct create *cr)
+{
+    const struct inode *i = cr->place.inode;
+    cr->share_access = cr->c->share_access;
+    uint32_t above =
+        i->parent == NULL ? FILE_WRITE_DATA : rights_by(i->parent->descriptor, &cr->token);
+    uint32_t rights = cr->maximal;
+    if ((above & FILE_WRITE_DATA) == 0)
+        cr->share_access |= FILE_SHARE_READ;
+    if (cr->directory && (rights & FILE_GENERIC_WRITE) != FILE_GENERIC_WRITE) {
+        bool strict = (cr->c->options & FILE_DISALLOW_EXCLUSIVE) != 0;
+        if (strict && list_empty(&i->opens) && (cr->share_access & FILE_SHARE_READ) == 0)
+            return STATUS_ACCESS_DENIED;
+        cr->share_access |= FILE_SHARE_READ;
+    }
+    return sharing_violated(i, cr->granted | cr->added, cr->share_access) ? STATUS_SHARING_VIOLATION
+                                                                          : STATUS_OK;
+}
+
+static struct open *open_new(struct work *w)
+{
+    struct open *o = mem_alloc(w->m->mem, sizeof(*o));
+    if (o == NULL)
+        return NULL;
+    list_init(&o->in_inode);
+    list_init(&o->in_node);
+    return o;
+}
+
+static void copy_guid(uint8_t to[16], ProtobufCBinaryData from)
+{
+    if (from.len == 16)
+        memcpy(to, from.data, 16);
+}
+
+/* The last step of each CREATE; nothing can fail any more. */
+static void commit_open(struct work *w, struct create *cr, struct inode *i)
+{
+    struct open *o = cr->open;
+    o->id = w->m->next_open++;
+    o->inode = i;
+    o->node = w->node;
+    o->root_inode = cr->c->root_inode;
+    o->granted = cr->granted;
+    o->share_access = cr->share_access;
+    o->options = cr->c->options;
+    o->delete_on_close = (cr->c->options & FILE_DELETE_ON_CLOSE) != 0;
+    copy_guid(o->client_guid, cr->c->client_guid);
+    copy_guid(o->create_guid, cr->c->create_guid);
+    open_insert(w->m, o);
+    reply_open(w, o, cr->action, cr->maximal);
+}
+
+static uint32_t attributes_of(const Fl__Open *c)
+{
+    return (c->attributes & FILE_ATTRIBUTE_SETTABLE) | FILE_ATTRIBUTE_ARCHIVE;
+}
+
+/* Old bytes go under their old name; what comes gets a new one. */
+static void overwrite(struct work *w, struct create *cr, struct reclaim *fresh)
+{
+    struct inode *i = cr->place.inode;
+    reclaim_begin(w, i);
+    i->garbage = fresh;
+    i->data_id = i->volume->next_data++;
+    inode_resize(i, 0);
+    i->allocation_size = round_allocation(cr->c->allocation_size);
+    i->attributes = attributes_of(cr->c);
+    i->write_time = w->now;
+    inode_changed(w, i);
+}
+
+static ntstatus open_existing(struct work *w, struct create *cr)
+{
+    struct inode *i = cr->place.inode;
+    const Fl__Open *c = cr->c;
+    if (i->delete_pending)
+        return STATUS_DELETE_PENDING;
+    if (c->disposition == FILE_CREATE)
+        return STATUS_OBJECT_NAME_COLLISION;
+    bool over = overwrites(c);
+    if (over && cr->directory)
+        return i->parent == NULL ? STATUS_ACCESS_DENIED : STATUS_OBJECT_NAME_COLLISION;
+    if (over) {
+        uint32_t kept = FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM;
+        if ((i->attributes & kept & ~c->attributes) != 0)
+            return STATUS_ACCESS_DENIED;
+        cr->added = FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES;
+        cr->added |= c->disposition == FILE_SUPERSEDE ? ACCESS_DELETE : FILE_WRITE_DATA;
+    }
+    ntstatus status = check_access(cr);
+    if (status == STATUS_OK)
+        status = check_sharing(cr);
+    if (status != STATUS_OK)
+        return status;
+    struct reclaim *fresh = over ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;
+    cr->open = open_new(w);
+    bool room = cr->open != NULL && (!over || fresh != NULL) &&
+                outbox_reserve(w, reclaim_notices(w->m, cr->volume));
+    status = !room ? STATUS_INSUFFICIENT_RESOURCES : over ? wait_for_others(w, i) : STATUS_OK;
+    if (status != STATUS_OK) {
+        mem_free(w->m->mem, fresh, sizeof(*fresh));
+        mem_free(w->m->mem, cr->open, sizeof(*cr->open));
+        return status;
+    }
+
+    if (over)
+        overwrite(w, cr, fresh);
+    cr->action = !over                              ? FILE_OPENED
+                 : c->disposition == FILE_SUPERSEDE ? FILE_SUPERSEDED
+                                                    : FILE_OVERWRITTEN;
+    commit_open(w, cr, i);
+    return STATUS_OK;
+}
+
+/* 2.1.5.1.1, the checks. */
+static ntstatus check_creation(struct create *cr)
+{
+    const Fl__Open *c = cr->c;
+    if (cr->directory && (c->attributes & FILE_ATTRIBUTE_TEMPORARY) != 0)
+        return STATUS_INVALID_PARAMETER;
+    if ((c->attributes & FILE_ATTRIBUTE_READONLY) != 0 && (c->options & FILE_DELETE_ON_CLOSE) != 0)
+        return STATUS_CANNOT_DELETE;
+    uint32_t needed = cr->directory ? FILE_ADD_SUBDIRECTORY : FILE_ADD_FILE;
+    uint32_t allowed = rights_by(cr->place.parent->descriptor, &cr->token) | privileged(cr);
+    ntstatus status = check_rights(cr, needed, allowed);
+    if (status == STATUS_OK)
+        status = check_rights(cr, cr->desired, FILE_ALL_ACCESS | privileged(cr));
+    if (status != STATUS_OK)
+        return status;
+    /* What is new is its creator's: all that was asked for is granted. */
+    cr->granted = cr->desired & ~MAXIMUM_ALLOWED;
+    if ((cr->desired & MAXIMUM_ALLOWED) != 0)
+        cr->granted |= FILE_ALL_ACCESS & c->share_mask;
+    cr->share_access = c->share_access;
+    bool deletes = (c->options & FILE_DELETE_ON_CLOSE) != 0;
+    if (cr->granted == 0 || (deletes && (cr->granted & ACCESS_DELETE) == 0))
+        return STATUS_ACCESS_DENIED;
+    return STATUS_OK;
+}
+
+static void commit_creation(struct work *w, struct create *cr, struct inode *i)
+{
+    inode_attach(w->m, cr->volume, i);
+    i->first_group = is_directory(i) ? 0 : group_choose_first(cr->volume, w->node, i->id);
+    if (!cr->directory) {
+        i->attributes = attributes_of(cr->c);
+        i->allocation_size = round_allocation(cr->c->allocation_size);
+    } else {
+        i->attributes |= cr->c->attributes & FILE_ATTRIBUTE_SETTABLE;
+    }
+    i->creation_time = i->access_time = i->write_time = w->now;
+    inode_changed(w, i);
+    child_insert(cr->place.parent, i);
+    directory_changed(w, cr->place.parent);
+    cr->action = FILE_CREATED;
+    commit_open(w, cr, i);
+}
+
+static ntstatus create_new(struct work *w, struct create *cr)
+{
+    ntstatus status = check_creation(cr);
+    if (status != STATUS_OK)
+        return status;
+    struct descriptor *d = NULL;
+    struct security_creation creation = {.creator = pb_slice(cr->c->security_descriptor),
+                                         .token = &cr->token,
+                                         .directory = cr->directory};
+    status = descriptor_inherit(w, cr->place.parent, &creation, &d);
+    if (status != STATUS_OK)
+        return status;
+    struct inode *i = inode_new(w->m, cr->place.name, cr->directory, d);
+    cr->open = open_new(w);
+    if (i == NULL || cr->open == NULL) {
+        if (i != NULL)
+            inode_free(w->m, i); /* gives back the descriptor too */
+        else
+            descriptor_put(w->m, d);
+        mem_free(w->m->mem, cr->open, sizeof(*cr->open));
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    cr->maximal = rights_by(d, &cr->token) & cr->c->share_mask;
+    commit_creation(w, cr, i);
+    return STATUS_OK;
+}
+
+ntstatus apply_open(struct work *w, const Fl__Open *c)
+{
+    struct create cr = {.c = c, .desired = access_map_generic(c->desired_access)};
+    if (w->node == NULL)
+        return STATUS_INVALID_PARAMETER; /* an open belongs to a node */
+    ntstatus status = check_parameters(c, cr.desired);
+    if (status == STATUS_OK)
+        status = token_of(w, c->token, (c->options & FILE_OPEN_FOR_BACKUP_INTENT) != 0, &cr.token);
+    if (status == STATUS_OK)
+        status = find(w, &cr);
+    if (status != STATUS_OK)
+        return status;
+    return cr.place.inode != NULL ? open_existing(w, &cr) : create_new(w, &cr);
+}

@@ -1,0 +1,56 @@
+/* Directories: a tree of names in each, ordered without regard to case, and the walk along a path.
+ */
+#include "coordinator/meta/meta_int.h"
+
+struct slice inode_name(const struct inode *i) { return slice_of(i->name, i->name_len); }
+
+bool is_directory(const struct inode *i) { return (i->attributes & FILE_ATTRIBUTE_DIRECTORY) != 0; }
+
+bool is_below(const struct inode *i, const struct inode *ancestor)
+{
+    while (i != NULL && i != ancestor)
+        i = i->parent;
+    return i == ancestor;
+}
+
+void count_opens_above(struct inode *i, int64_t by)
+{
+    for (struct inode *up = i->parent; up != NULL; up = up->parent) {
+        int64_t count = (int64_t)up->opens_below + by;
+        must(count >= 0 && count <= UINT32_MAX);
+        up->opens_below = (uint32_t)count;
+    }
+}
+
+/* The file's own data may be named in full; there are no other streams. */
+static ntstatus check_stream(const struct name_path *path, struct place *out)
+{
+    out->directory = path->trailing || path->index;
+    out->other_stream = path->stream.len > 0 && !path->index;
+    if (path->path.len == 0 && path->has_stream && !path->index)
+        out->other_stream = true; /* a directory has no data */
+    return STATUS_OK;
+}
+
+ntstatus walk(struct inode *root, struct slice path, struct place *out)
+{
+    struct name_path parsed;
+    ntstatus status = name_parse(path, &parsed);
+    if (status != STATUS_OK)
+        return status;
+    struct place place = {.inode = root};
+    status = check_stream(&parsed, &place);
+    if (status != STATUS_OK)
+        return status;
+    struct slice rest = parsed.path;
+    while (name_next(&rest, &place.name)) {
+        if (place.inode == NULL || !is_directory(place.inode))
+            return STATUS_OBJECT_PATH_NOT_FOUND;
+        if (place.inode->delete_pending)
+            return STATUS_DELETE_PENDING;
+        place.parent = place.inode;
+        place.inode = child_get(place.parent, place.name);
+    }
+    *out = place;
+    return STATUS_OK;
+}

@@ -1,0 +1,159 @@
+/* Opens: who has what open, sharing between them, and how they end ([MS-FSA] 2.1.5.5). */
+#include "coordinator/meta/meta_int.h"
+
+/* Rights that take part in sharing. */
+#define DATA_READ (FILE_READ_DATA | FILE_EXECUTE)
+#define DATA_WRITE (FILE_WRITE_DATA | FILE_APPEND_DATA)
+#define DATA_ANY (DATA_READ | DATA_WRITE | ACCESS_DELETE)
+
+struct open *open_of(const struct work *w, uint64_t id)
+{
+    struct open *o = open_get(w->m, id);
+    return o != NULL && o->node == w->node ? o : NULL;
+}
+
+/* Does `sharing` shut out one who has these rights? */
+static bool shuts_out(uint32_t sharing, uint32_t access)
+{
+    return ((sharing & FILE_SHARE_READ) == 0 && (access & DATA_READ) != 0) ||
+           ((sharing & FILE_SHARE_WRITE) == 0 && (access & DATA_WRITE) != 0) ||
+           ((sharing & FILE_SHARE_DELETE) == 0 && (access & ACCESS_DELETE) != 0);
+}
+
+bool sharing_violated(const struct inode *i, uint32_t access, uint32_t share_access)
+{
+    if ((access & DATA_ANY) == 0)
+        return false;
+    for (const struct list *at = i->opens.next; at != &i->opens; at = at->next) {
+        const struct open *o = container_of(at, struct open, in_inode);
+        if ((o->granted & DATA_ANY) == 0)
+            continue;
+        if (shuts_out(o->share_access, access) || shuts_out(share_access, o->granted))
+            return true;
+    }
+    return false;
+}
+
+void open_end(struct work *w, struct open *o)
+{
+    struct inode *i = o->inode;
+    bool may_go = i->children.count == 0 && i->shares == 0 && i->parent != NULL;
+    if (o->delete_on_close && may_go)
+        i->delete_pending = true;
+    count_opens_above(i, -1);
+    list_remove(&o->in_inode);
+    list_remove(&o->in_node);
+    tree_remove(&w->m->opens, &o->by_id);
+    mem_free(w->m->mem, o, sizeof(*o));
+    wait_recheck(w->m, i);
+    if (!list_empty(&i->opens))
+        return;
+    if (i->delete_pending)
+        inode_unlink(w, i);
+    else
+        i->allocation_size = round_allocation(i->size); /* 2.1.5.5, phase 4 */
+}
+
+size_t open_notices(const struct meta *m, const struct open *o)
+{
+    bool goes = o->delete_on_close || o->inode->delete_pending;
+    return goes ? reclaim_notices(m, o->inode->volume) : 0;
+}
+
+void node_opens_end(struct work *w, struct node *n)
+{
+    list_each (at, &n->opens)
+        open_end(w, container_of(at, struct open, in_node));
+}
+
+size_t node_open_notices(const struct meta *m, const struct node *n)
+{
+    size_t count = 0;
+    for (const struct list *at = n->opens.next; at != &n->opens; at = at->next)
+        count += open_notices(m, container_of(at, struct open, in_node));
+    return count;
+}
+
+static bool is_lost(const struct open *o, const struct volume *v, uint64_t root_inode)
+{
+    return o->inode->volume == v && (root_inode == 0 || o->root_inode == root_inode);
+}
+
+bool opens_lost_prepare(struct work *w, const struct volume *v, uint64_t root_inode)
+{
+    size_t count = 0, notices = w->m->nodes.count;
+    for (const struct open *o = open_first(w->m); o != NULL; o = open_next(o)) {
+        if (!is_lost(o, v, root_inode))
+            continue;
+        count++;
+        notices += open_notices(w->m, o);
+    }
+    w->lost = arena_array(w->a, count, sizeof(*w->lost));
+    return w->lost != NULL && outbox_reserve(w, notices);
+}
+
+void opens_lost_commit(struct work *w, const struct volume *v, uint64_t root_inode)
+{
+    uint64_t *ids = w->lost;
+    for (struct node *n = node_first(w->m); n != NULL; n = node_next(n)) {
+        size_t count = 0;
+        list_each (at, &n->opens) {
+            struct open *o = container_of(at, struct open, in_node);
+            if (!is_lost(o, v, root_inode))
+                continue;
+            ids[count++] = o->id;
+            open_end(w, o);
+        }
+        if (count == 0)
+            continue;
+        Fl__Notice *notice = outbox_post(w, n->id, FL__NOTICE__BODY_OPENS_LOST);
+        notice->opens_lost->n_open_ids = count;
+        notice->opens_lost->open_ids = ids;
+        ids += count;
+    }
+}
+
+ntstatus apply_close(struct work *w, const Fl__Close *c)
+{
+    struct open *o = open_of(w, c->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    if (!outbox_reserve(w, open_notices(w->m, o)))
+        return STATUS_INSUFFICIENT_RESOURCES;
+
+    struct inode *i = o->inode;
+    bool dated = c->write_time != 0 && !o->user_write_time && !is_directory(i);
+    if (dated) {
+        uint64_t at = c->write_time > w->now ? w->now : c->write_time;
+        if (at > i->write_time || i->write_time > w->now)
+            i->write_time = at;
+        if (!o->user_change_time && at > i->change_time)
+            i->change_time = at;
+        i->version = w->m->index;
+    }
+    /* [MS-SMB2] 3.3.5.10: the reply may have to show the attributes, as they are now. */
+    reply_info(w, i);
+    open_end(w, o);
+    return STATUS_OK;
+}
+
+/* [MS-FSA] 2.1.5.15.3. */
+ntstatus apply_set_disposition(struct work *w, const Fl__SetDisposition *c)
+{
+    struct open *o = open_of(w, c->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    if ((o->granted & ACCESS_DELETE) == 0)
+        return STATUS_ACCESS_DENIED;
+    struct inode *i = o->inode;
+    if (c->delete_pending) {
+        if ((i->attributes & FILE_ATTRIBUTE_READONLY) != 0 || i->shares > 0 || i->parent == NULL)
+            return STATUS_CANNOT_DELETE;
+        if (i->children.count > 0)
+            return STATUS_DIRECTORY_NOT_EMPTY;
+    }
+    i->delete_pending = c->delete_pending;
+    i->version = w->m->index;
+    reply_info(w, i);
+    return STATUS_OK;
+}

@@ -1,0 +1,242 @@
+/* Questions, answered from the state as it is. */
+#include "coordinator/meta/meta_int.h"
+
+enum { LIST_DEFAULT = 256, NOTICES_MAX = 65536 };
+
+static ntstatus file_out(const struct inode *i, struct arena *a, Fl__FileInfo *to)
+{
+    info_fill(i, NULL, to);
+    struct slice name = arena_copy(a, inode_name(i));
+    if (name.len != i->name_len)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    to->name = pb_bytes(name);
+    return STATUS_OK;
+}
+
+static ntstatus query_info(const struct meta *m, const Fl__QueryInfo *q, struct arena *a,
+                           Fl__Reply *r)
+{
+    const struct open *o = q->open_id == 0 ? NULL : open_get(m, q->open_id);
+    const struct volume *v = volume_get(m, q->volume);
+    const struct inode *i = o != NULL ? o->inode : NULL;
+    if (q->open_id == 0 && v != NULL)
+        i = inode_get(v, q->inode);
+    if (i == NULL)
+        return STATUS_FILE_CLOSED;
+    Fl__InfoReply *reply = arena_alloc(a, sizeof(*reply));
+    Fl__FileInfo *info = arena_alloc(a, sizeof(*info));
+    if (reply == NULL || info == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__info_reply__init(reply);
+    reply->info = info;
+    ntstatus status = file_out(i, a, info);
+    if (status != STATUS_OK)
+        return status;
+    r->body_case = FL__REPLY__BODY_INFO;
+    r->info = reply;
+    return STATUS_OK;
+}
+
+/* The next entry that matches, from `at` on. */
+static const struct inode *matching(const struct inode *at, struct slice pattern)
+{
+    while (at != NULL && pattern.len > 0 && !utf16_match(pattern, inode_name(at)))
+        at = child_next(at);
+    return at;
+}
+
+static ntstatus list_entries(const struct inode *at, struct slice pattern, size_t max,
+                             struct arena *a, Fl__DirectoryReply *reply)
+{
+    reply->entries = arena_array(a, max, sizeof(*reply->entries));
+    if (reply->entries == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    for (at = matching(at, pattern); at != NULL; at = matching(child_next(at), pattern)) {
+        if (reply->n_entries == max) {
+            reply->more = true;
+            break;
+        }
+        Fl__FileInfo *info = arena_alloc(a, sizeof(*info));
+        if (info == NULL || file_out(at, a, info) != STATUS_OK)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        reply->entries[reply->n_entries++] = info;
+    }
+    return STATUS_OK;
+}
+
+/* [MS-FSA] 2.1.5.6.3; "." and ".." are the node's. */
+static ntstatus query_directory(const struct meta *m, const Fl__QueryDirectory *q, struct arena *a,
+                                Fl__Reply *r)
+{
+    const struct open *o = open_get(m, q->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    if (!is_directory(o->inode))
+        return STATUS_INVALID_PARAMETER;
+    if ((o->granted & FILE_LIST_DIRECTORY) == 0)
+        return STATUS_ACCESS_DENIED;
+    struct slice pattern = pb_slice(q->pattern), after = pb_slice(q->after);
+    if (pattern.len % 2 != 0 || after.len % 2 != 0)
+        return STATUS_OBJECT_NAME_INVALID;
+    Fl__DirectoryReply *reply = arena_alloc(a, sizeof(*reply));
+    if (reply == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__directory_reply__init(reply);
+    size_t max = q->max_entries == 0 ? LIST_DEFAULT : q->max_entries;
+    if (max > META_LIST_MAX)
+        max = META_LIST_MAX;
+    const struct inode *at = after.len > 0 ? child_after(o->inode, after) : child_first(o->inode);
+    if (pattern.len > 0 && !utf16_has_wildcard(pattern)) { /* one name: no need to look at others */
+        const struct inode *one = child_get(o->inode, pattern);
+        bool behind =
+            one != NULL && (after.len == 0 || utf16_compare_fold(inode_name(one), after) > 0);
+        at = behind ? one : NULL;
+        max = 1;
+    }
+    ntstatus status = list_entries(at, pattern, max, a, reply);
+    if (status != STATUS_OK)
+        return status;
+    r->body_case = FL__REPLY__BODY_DIRECTORY;
+    r->directory = reply;
+    return STATUS_OK;
+}
+
+/* [MS-FSA] 2.1.5.13. */
+static ntstatus query_security(const struct meta *m, const Fl__QuerySecurity *q, struct arena *a,
+                               Fl__Reply *r)
+{
+    const struct open *o = open_get(m, q->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    uint32_t needed = security_query_access(q->parts);
+    if ((o->granted & needed) != needed)
+        return STATUS_ACCESS_DENIED;
+    Fl__SecurityReply *reply = arena_alloc(a, sizeof(*reply));
+    uint8_t *room = arena_alloc(a, SECURITY_BYTES_MAX);
+    if (reply == NULL || room == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    struct writer w = writer_of(room, SECURITY_BYTES_MAX);
+    ntstatus status = security_extract(descriptor_slice(o->inode->descriptor), q->parts, &w);
+    if (status != STATUS_OK)
+        return status;
+    fl__security_reply__init(reply);
+    reply->security_descriptor = pb_bytes(written(&w));
+    r->body_case = FL__REPLY__BODY_SECURITY;
+    r->security = reply;
+    return STATUS_OK;
+}
+
+static ntstatus query_volume(const struct meta *m, const Fl__QueryVolume *q, struct arena *a,
+                             Fl__Reply *r)
+{
+    const struct volume *v = volume_get(m, q->volume);
+    Fl__VolumeReply *reply = arena_alloc(a, sizeof(*reply));
+    if (v == NULL)
+        return STATUS_VOLUME_DISMOUNTED;
+    if (reply == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__volume_reply__init(reply);
+    reply->files = v->inodes.count;
+    reply->bytes = v->bytes;
+    reply->creation_time = v->creation_time;
+    /* Differs between volumes and clusters, and never changes. */
+    uint64_t serial = v->creation_time / 10000 + v->id * UINT64_C(0x9e3779b1);
+    reply->serial = (uint32_t)(serial ^ serial >> 32);
+    r->body_case = FL__REPLY__BODY_VOLUME;
+    r->volume = reply;
+    return STATUS_OK;
+}
+
+static ntstatus query_config(const struct meta *m, struct arena *a, Fl__Reply *r)
+{
+    Fl__ClusterConfig *config = meta_config(m, false, a);
+    if (config == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    r->body_case = FL__REPLY__BODY_CONFIG;
+    r->config = config;
+    return STATUS_OK;
+}
+
+static ntstatus query_status(const struct meta *m, struct arena *a, Fl__Reply *r)
+{
+    Fl__StatusReply *reply = arena_alloc(a, sizeof(*reply));
+    if (reply == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__status_reply__init(reply);
+    reply->config = meta_config(m, false, a);
+    if (reply->config == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    reply->opens = m->opens.count;
+    reply->files = m->files;
+    reply->applied_index = m->index;
+    reply->reclaims = m->reclaims.count;
+    r->body_case = FL__REPLY__BODY_CLUSTER;
+    r->cluster = reply;
+    return STATUS_OK;
+}
+
+static ntstatus answer(const struct meta *m, const Fl__Query *q, struct arena *a, Fl__Reply *r)
+{
+    switch (q->body_case) {
+    case FL__QUERY__BODY_INFO: return query_info(m, q->info, a, r);
+    case FL__QUERY__BODY_DIRECTORY: return query_directory(m, q->directory, a, r);
+    case FL__QUERY__BODY_SECURITY: return query_security(m, q->security, a, r);
+    case FL__QUERY__BODY_VOLUME: return query_volume(m, q->volume, a, r);
+    case FL__QUERY__BODY_CONFIG: return query_config(m, a, r);
+    case FL__QUERY__BODY_STATUS: return query_status(m, a, r);
+    case FL__QUERY__BODY__NOT_SET:
+    case _FL__QUERY__BODY__CASE_IS_INT_SIZE: break;
+    }
+    return STATUS_NOT_SUPPORTED;
+}
+
+Fl__Reply *meta_query(const struct meta *m, const Fl__Query *query, struct arena *a)
+{
+    Fl__Reply *r = arena_alloc(a, sizeof(*r));
+    if (r == NULL)
+        return meta_reply_no_memory();
+    fl__reply__init(r);
+    r->status = answer(m, query, a, r);
+    return r;
+}
+
+/* One notice more for `list`; false when the arena refuses. */
+static Fl__Notice *add(struct work *w, uint32_t node_id, Fl__Notice__BodyCase body)
+{
+    size_t room = w->box->cap == w->box->count ? w->box->count + 64 : 1;
+    bool more = w->box->count < NOTICES_MAX && outbox_reserve(w, room);
+    return more ? outbox_post(w, node_id, body) : NULL;
+}
+
+size_t meta_pending_notices(const struct meta *m, uint32_t node_id, struct arena *a,
+                            Fl__Notice ***out)
+{
+    const struct node *n = node_get(m, node_id);
+    struct outbox box = {0};
+    struct work w = {.a = a, .box = &box};
+    *out = NULL;
+    if (n == NULL)
+        return 0;
+    for (struct invalidation *v = invalidation_first(m); v != NULL; v = invalidation_next(v)) {
+        Fl__Notice *notice = (v->asked & slot_bit(n)) == 0
+                                 ? NULL
+                                 : add(&w, node_id, FL__NOTICE__BODY_CACHE_INVALIDATE);
+        if (notice == NULL)
+            continue;
+        notice->cache_invalidate->volume = v->inode->volume->id;
+        notice->cache_invalidate->inode = v->inode->id;
+        notice->cache_invalidate->ticket = v->ticket;
+    }
+    for (struct reclaim *r = reclaim_first(m); r != NULL; r = reclaim_next(r)) {
+        if ((r->slots & slot_bit(n)) == 0)
+            continue;
+        Fl__Notice *notice = add(&w, node_id, FL__NOTICE__BODY_RECLAIM);
+        if (notice == NULL)
+            break; /* the rest when it registers again: garbage does no harm */
+        notice->reclaim->volume = r->volume;
+        notice->reclaim->inode = r->data_id;
+        notice->reclaim->ticket = r->ticket;
+    }
+    *out = box.items;
+    return box.count;
+}

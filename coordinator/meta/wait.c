@@ -1,0 +1,153 @@
+/* Waiting for other nodes to let go of what they keep of a file.
+ *
+ *   wanted ──others have it open──► blocked ──the last of them answered, closed or died──► ready
+ *
+ * A command that waits has changed nothing: it is kept as it came, and applied anew when it is
+ * ready. While any waits, nobody who asks about the file may keep the answer. So a node that has
+ * let go stays clean until the last wait has ended, and is not asked twice. */
+#include "coordinator/meta/meta_int.h"
+
+static void make_ready(struct meta *m, struct wait *v)
+{
+    must(v->blocked == 0);
+    list_remove(&v->in_invalidation);
+    list_push_back(&m->ready, &v->in_invalidation);
+}
+
+void wait_free(struct meta *m, struct wait *v)
+{
+    struct invalidation *inv = v->invalidation;
+    list_remove(&v->in_invalidation);
+    list_remove(&v->in_node);
+    must(inv->wait_count > 0);
+    if (--inv->wait_count == 0) {
+        if (inv->inode != NULL)
+            inv->inode->invalidation = NULL;
+        tree_remove(&m->invalidations, &inv->by_ticket);
+        mem_free(m->mem, inv, sizeof(*inv));
+    }
+    blob_free(m->mem, &v->command);
+    mem_free(m->mem, v, sizeof(*v));
+}
+
+static struct wait *wait_new(struct work *w)
+{
+    struct wait *v = mem_alloc(w->m->mem, sizeof(*v));
+    struct slice packed = pb_pack(&w->command->base, w->a);
+    if (v == NULL || packed.at == NULL || !blob_copy(w->m->mem, packed, &v->command)) {
+        mem_free(w->m->mem, v, sizeof(*v));
+        return NULL;
+    }
+    list_init(&v->in_invalidation);
+    list_init(&v->in_node);
+    v->node = w->node;
+    v->sequence = w->command->sequence;
+    v->now = w->now;
+    return v;
+}
+
+static void ask(struct work *w, struct invalidation *inv, uint64_t slots)
+{
+    for (struct node *n = node_first(w->m); n != NULL; n = node_next(n)) {
+        if ((slots & slot_bit(n)) == 0)
+            continue;
+        Fl__Notice *notice = outbox_post(w, n->id, FL__NOTICE__BODY_CACHE_INVALIDATE);
+        notice->cache_invalidate->volume = inv->inode->volume->id;
+        notice->cache_invalidate->inode = inv->inode->id;
+        notice->cache_invalidate->ticket = inv->ticket;
+    }
+    inv->asked |= slots;
+}
+
+ntstatus wait_for_others(struct work *w, struct inode *i)
+{
+    struct invalidation *inv = i->invalidation;
+    if (w->node == NULL || (w->resumed != NULL && w->resumed->invalidation->inode == i))
+        return STATUS_OK;
+    uint64_t others = inode_slots(i) & ~slot_bit(w->node);
+    if (inv != NULL)
+        others &= ~inv->clean;
+    if (others == 0)
+        return STATUS_OK;
+    struct invalidation *fresh = inv == NULL ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;
+    struct wait *v = wait_new(w);
+    if (v == NULL || (inv == NULL && fresh == NULL) || !outbox_reserve(w, META_NODES_MAX)) {
+        if (v != NULL)
+            blob_free(w->m->mem, &v->command);
+        mem_free(w->m->mem, v, sizeof(*v));
+        mem_free(w->m->mem, fresh, sizeof(*fresh));
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+
+    if (inv == NULL) {
+        inv = fresh;
+        inv->ticket = w->m->next_ticket++;
+        inv->inode = i;
+        list_init(&inv->waits);
+        invalidation_insert(w->m, inv);
+        i->invalidation = inv;
+    }
+    inv->wait_count++;
+    v->invalidation = inv;
+    v->blocked = others;
+    list_push_back(&inv->waits, &v->in_invalidation);
+    list_push_back(&w->node->waits, &v->in_node);
+    ask(w, inv, others & ~inv->asked);
+    return STATUS_PENDING;
+}
+
+/* Only `slots` can still block. */
+static void unblock(struct meta *m, struct invalidation *inv, uint64_t slots)
+{
+    list_each (at, &inv->waits) {
+        struct wait *v = container_of(at, struct wait, in_invalidation);
+        v->blocked &= slots;
+        if (v->blocked == 0)
+            make_ready(m, v);
+    }
+}
+
+void wait_recheck(struct meta *m, struct inode *i)
+{
+    if (i->invalidation != NULL)
+        unblock(m, i->invalidation, inode_slots(i));
+}
+
+void wait_orphan(struct meta *m, struct inode *i)
+{
+    if (i->invalidation == NULL)
+        return;
+    unblock(m, i->invalidation, 0);
+    i->invalidation->inode = NULL;
+    i->invalidation = NULL;
+}
+
+void wait_node_down(struct meta *m, struct node *n)
+{
+    /* Its own first: with their replies forgotten, a node that asks again is heard anew. */
+    list_each (at, &n->waits) {
+        struct wait *v = container_of(at, struct wait, in_node);
+        window_forget(m, n, v->sequence);
+        wait_free(m, v);
+    }
+    for (struct invalidation *inv = invalidation_first(m); inv != NULL;
+         inv = invalidation_next(inv)) {
+        inv->asked &= ~slot_bit(n);
+        inv->clean &= ~slot_bit(n);
+        unblock(m, inv, ~slot_bit(n));
+    }
+}
+
+ntstatus apply_invalidate_done(struct work *w, const Fl__InvalidateDone *c)
+{
+    struct invalidation *inv = invalidation_get(w->m, c->ticket);
+    if (inv == NULL || w->node == NULL)
+        return STATUS_OK; /* nobody waits any more */
+    uint64_t slot = slot_bit(w->node);
+    if ((inv->asked & slot) == 0)
+        return STATUS_OK;
+    inv->asked &= ~slot;
+    inv->clean |= slot;
+    unblock(w->m, inv, ~slot);
+    return STATUS_OK;
+}

@@ -1,0 +1,165 @@
+/* One command being applied: its reply and its notices, for which room is taken first. */
+#include "coordinator/meta/meta_int.h"
+
+struct letter {
+    Fl__Notice notice;
+    union {
+        Fl__CacheInvalidate cache_invalidate;
+        Fl__Reclaim reclaim;
+        Fl__OpensLost opens_lost;
+    };
+};
+
+bool work_prepare(struct work *w)
+{
+    w->answer = arena_alloc(w->a, sizeof(*w->answer));
+    if (w->answer == NULL)
+        return false;
+    fl__reply__init(&w->answer->reply);
+    return true;
+}
+
+bool outbox_reserve(struct work *w, size_t count)
+{
+    struct outbox *box = w->box;
+    if (count <= box->cap - box->count)
+        return true;
+    size_t cap = box->count + count;
+    Fl__Notice **items = arena_array(w->a, cap, sizeof(*items));
+    struct letter *letters = arena_array(w->a, cap - box->cap, sizeof(*letters));
+    if (items == NULL || letters == NULL)
+        return false;
+    if (box->cap > 0)
+        memcpy(items, box->items, box->cap * sizeof(*items));
+    for (size_t i = box->cap; i < cap; i++)
+        items[i] = &letters[i - box->cap].notice;
+    box->items = items, box->cap = cap;
+    return true;
+}
+
+Fl__Notice *outbox_post(struct work *w, uint32_t node_id, Fl__Notice__BodyCase body)
+{
+    must(w->box->count < w->box->cap);
+    Fl__Notice *n = w->box->items[w->box->count++];
+    struct letter *l = container_of(n, struct letter, notice);
+    fl__notice__init(n);
+    n->node_id = node_id;
+    n->body_case = body;
+    if (body == FL__NOTICE__BODY_CACHE_INVALIDATE) {
+        fl__cache_invalidate__init(&l->cache_invalidate);
+        n->cache_invalidate = &l->cache_invalidate;
+    } else if (body == FL__NOTICE__BODY_RECLAIM) {
+        fl__reclaim__init(&l->reclaim);
+        n->reclaim = &l->reclaim;
+    } else if (body == FL__NOTICE__BODY_OPENS_LOST) {
+        fl__opens_lost__init(&l->opens_lost);
+        n->opens_lost = &l->opens_lost;
+    }
+    return n;
+}
+
+void post_config_changed(struct work *w)
+{
+    for (size_t i = 0; i < w->box->count; i++)
+        if (w->box->items[i]->body_case == FL__NOTICE__BODY_CONFIG_CHANGED)
+            return;
+    outbox_post(w, 0, FL__NOTICE__BODY_CONFIG_CHANGED)->config_changed = true;
+}
+
+ntstatus refuse(struct work *w, ntstatus status, const char *message)
+{
+    if (message == meta_no_memory)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    /* Never written through: protobuf-c's strings are not const because it may own them. */
+    w->answer->reply.message = (char *)(uintptr_t)message;
+    return status;
+}
+
+void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out)
+{
+    fl__file_info__init(out);
+    out->volume = i->volume->id;
+    out->inode = i->id;
+    out->attributes = i->attributes;
+    out->creation_time = i->creation_time;
+    out->access_time = i->access_time;
+    out->write_time = i->write_time;
+    out->change_time = i->change_time;
+    out->size = i->size;
+    out->allocation_size = i->allocation_size;
+    out->links = 1;
+    out->delete_pending = i->delete_pending;
+    out->first_group = i->first_group;
+    out->version = i->version;
+    out->parent_inode = i->parent == NULL ? 0 : i->parent->id;
+    out->data_id = i->data_id;
+    /* The last waiting command's own answer ends the time in which nothing may be kept. */
+    const struct invalidation *v = i->invalidation;
+    bool last = v != NULL && w != NULL && w->resumed != NULL && w->resumed->invalidation == v &&
+                v->wait_count == 1;
+    out->cacheable = v == NULL || last;
+}
+
+static void fill_file(struct work *w, const struct inode *i)
+{
+    struct answer *answer = w->answer;
+    info_fill(i, w, &answer->file);
+    must(i->name_len <= sizeof(answer->name));
+    if (i->name_len > 0)
+        memcpy(answer->name, i->name, i->name_len);
+    answer->file.name = pb_bytes(slice_of(answer->name, i->name_len));
+}
+
+void reply_info(struct work *w, const struct inode *i)
+{
+    struct answer *answer = w->answer;
+    fill_file(w, i);
+    fl__info_reply__init(&answer->info);
+    answer->info.info = &answer->file;
+    answer->reply.body_case = FL__REPLY__BODY_INFO;
+    answer->reply.info = &answer->info;
+}
+
+void reply_open(struct work *w, const struct open *o, uint32_t action, uint32_t maximal_access)
+{
+    struct answer *answer = w->answer;
+    fill_file(w, o->inode);
+    if (o->inode->id == o->root_inode)
+        answer->file.name = (ProtobufCBinaryData){0}; /* a share's root has no name in it */
+    fl__open_reply__init(&answer->open);
+    answer->open.open_id = o->id;
+    answer->open.info = &answer->file;
+    answer->open.granted_access = o->granted;
+    answer->open.action = action;
+    answer->open.maximal_access = maximal_access;
+    answer->reply.body_case = FL__REPLY__BODY_OPEN;
+    answer->reply.open = &answer->open;
+}
+
+void reply_group(struct work *w, const struct group *g)
+{
+    struct answer *answer = w->answer;
+    Fl__Group *now = &answer->group_now;
+    fl__group__init(now);
+    now->id = g->id;
+    now->volume = g->volume->id;
+    now->epoch = g->epoch;
+    now->primary = g->primary;
+    memcpy(answer->members, g->members, sizeof(answer->members));
+    memcpy(answer->in_sync, g->in_sync, sizeof(answer->in_sync));
+    now->n_members = g->member_count, now->members = answer->members;
+    now->n_in_sync = g->in_sync_count, now->in_sync = answer->in_sync;
+    fl__group_reply__init(&answer->group);
+    answer->group.group = now;
+    answer->reply.body_case = FL__REPLY__BODY_GROUP;
+    answer->reply.group = &answer->group;
+}
+
+void reply_admin(struct work *w, uint32_t id)
+{
+    struct answer *answer = w->answer;
+    fl__admin_reply__init(&answer->admin);
+    answer->admin.id = id;
+    answer->reply.body_case = FL__REPLY__BODY_ADMIN;
+    answer->reply.admin = &answer->admin;
+}
