@@ -201,7 +201,7 @@ static void reply(struct smb *s, struct smb_request *r, struct smb_open *o,
     (void)create_contexts_write(&contexts, &rsp_contexts);
     struct writer *w = request_writer(s, r, 96 + CREATE_CONTEXTS_REPLY_MAX);
     if (w == NULL) {
-        open_end(s, o);
+        open_finish(s, o);
         return;
     }
     struct smb_create_rsp rsp = {
@@ -239,7 +239,7 @@ static void opened(struct smb *s, struct smb_request *r, const Fl__Reply *reply_
     o->channel_sequence = r->header.channel_sequence;
     s->stats.creates++;
     if (!open_set_path(s, o, j->name.path)) {
-        open_end(s, o);
+        open_finish(s, o);
         request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
         return;
     }

@@ -73,7 +73,7 @@ static void read_within(struct smb *s, struct smb_request *r, uint64_t size,
 static void read_sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     struct smb_open *o = request_its_open(s, r);
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         request_fail(s, r, reply_failure(reply));
         return;
@@ -178,7 +178,7 @@ static void extended(struct smb *s, struct smb_request *r, const Fl__Reply *repl
                                                        : reply_failure(reply));
         return;
     }
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     uint64_t end = j->req.offset + j->req.length;
     bool same = o->inode->file.inode == j->file.inode;
     if (info != NULL)
@@ -255,7 +255,7 @@ static void write_sized(struct smb *s, struct smb_request *r, const Fl__Reply *r
 {
     struct smb_open *o = request_its_open(s, r);
     struct write_job *j = r->scratch;
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         write_fail(s, r, reply_failure(reply));
         return;

@@ -177,7 +177,7 @@ static void about_itself(struct smb *s, struct smb_request *r, const Fl__Reply *
 {
     struct smb_open *o = request_its_open(s, r);
     struct dir_job *j = r->scratch;
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         request_fail(s, r, reply_failure(reply));
         open_wake(s, o);

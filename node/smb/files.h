@@ -10,7 +10,7 @@
 #define SMB_FILE_SIZE_MAX UINT64_C(0xFFFFFFF0000)
 
 /* The FileInfo of a reply that is a success and has one; NULL otherwise. */
-const Fl__FileInfo *reply_info(const Fl__Reply *reply);
+const Fl__FileInfo *info_of(const Fl__Reply *reply);
 /* The status to fail with when `reply` is not the success that was expected. */
 ntstatus reply_failure(const Fl__Reply *reply);
 

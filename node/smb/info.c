@@ -78,7 +78,7 @@ static void answer_file(struct smb *s, struct smb_request *r, const struct smb_o
 static void file_info(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     struct smb_open *o = request_its_open(s, r);
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         request_fail(s, r, reply_failure(reply));
         return;

@@ -2,7 +2,7 @@
  *
  * An open is found until CLOSE or a teardown marks it `closing`; it ends when the last part that
  * uses it has ended. The coordinator is told exactly once (meta_closed), by the CLOSE that waits
- * for its answer or by open_end, which does not wait: retrying is the control core's business. */
+ * for its answer or by open_finish, which does not wait: retrying is the control core's business. */
 #include "node/smb/files.h"
 
 #include "proto/base/prng.h"
@@ -206,7 +206,7 @@ static void fill_close(const struct smb_open *o, Fl__Command *c, Fl__Close *clos
     c->close = close;
 }
 
-void open_end(struct smb *s, struct smb_open *o)
+void open_finish(struct smb *s, struct smb_open *o)
 {
     if (o->pipe != NULL)
         pipe_free(s, o);
@@ -260,7 +260,7 @@ void open_wake(struct smb *s, struct smb_open *o) { wake_all(s, &o->waiters); }
 /* ---- replies of the coordinator
  * ----------------------------------------------------------------------- */
 
-const Fl__FileInfo *reply_info(const Fl__Reply *reply)
+const Fl__FileInfo *info_of(const Fl__Reply *reply)
 {
     if (reply->status != STATUS_OK || reply->body_case != FL__REPLY__BODY_INFO)
         return NULL;
@@ -341,7 +341,7 @@ static void closed(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const struct smb_close_req *req = r->scratch;
     const struct smb_open *o = request_its_open(s, r);
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     struct smb_close_rsp rsp = {0};
     if ((req->flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB) != 0 && info != NULL && o != NULL) {
         rsp.flags = SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB;

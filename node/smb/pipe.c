@@ -82,7 +82,7 @@ void pipe_create(struct smb *s, struct smb_request *r)
     struct writer *w = status == STATUS_OK ? request_writer(s, r, 128) : NULL;
     if (w == NULL) {
         if (o != NULL)
-            open_end(s, o);
+            open_finish(s, o);
         if (status != STATUS_OK)
             request_fail(s, r, status);
         return;

@@ -33,7 +33,7 @@ static bool succeeded(struct smb *s, struct smb_request *r, const Fl__Reply *rep
         request_fail(s, r, reply_failure(reply));
         return false;
     }
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info != NULL && !o->directory)
         inode_learn(o->inode, info);
     return true;
@@ -262,7 +262,7 @@ static void size_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply
 {
     const struct set_job *j = r->scratch;
     struct smb_open *o = request_its_open(s, r);
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         request_fail(s, r, reply_failure(reply));
         return;
@@ -295,7 +295,7 @@ static void set_size(struct smb *s, struct smb_request *r, struct smb_open *o)
 static void valid_length_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const struct set_job *j = r->scratch;
-    const Fl__FileInfo *info = reply_info(reply);
+    const Fl__FileInfo *info = info_of(reply);
     if (info == NULL)
         request_fail(s, r, reply_failure(reply));
     else if (j->set.size > info->size)

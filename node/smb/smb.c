@@ -169,7 +169,7 @@ static bool work_piece(struct smb *s)
     }
     /* Without memory for META Close an open stays where it is: later steps end it. */
     if (!s->step.failed && (link = list_pop(&s->dying_opens)) != NULL) {
-        open_end(s, container_of(link, struct smb_open, work));
+        open_finish(s, container_of(link, struct smb_open, work));
         return true;
     }
     return (!list_empty(&s->dying_trees) && tree_unwind(s)) ||

@@ -489,7 +489,7 @@ struct smb_open *open_new(struct smb *s, struct smb_tree *tree, const Fl__FileIn
 void open_free(struct smb *s, struct smb_open *o);
 /* Called when a dying open is idle (busy == 0): META Close without waiting, then open_free.
  * Frees the pipe when it is one (pipe_free). Emits at most one effect. */
-void open_end(struct smb *s, struct smb_open *o);
+void open_finish(struct smb *s, struct smb_open *o);
 /* The cut of this part has ended, whatever became of it. */
 void inode_cut_end(struct smb *s, struct smb_inode *inode);
 /* The last write that relied on the cached size has ended: a waiting ticket is answered. */
