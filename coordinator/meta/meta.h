@@ -40,7 +40,7 @@ void meta_free(struct meta *m);
 void meta_apply(struct meta *m, uint64_t index, const Fl__Command *command, struct arena *a,
                 struct meta_output *out);
 
-/* Answers from the state as it is; the caller has made sure that it is recent enough (ReadIndex). */
+/* Answers from the state as it is; the caller has made sure that it is recent (ReadIndex). */
 Fl__Reply *meta_query(const struct meta *m, const Fl__Query *query, struct arena *a);
 
 /* The configuration every node serves by, in the arena; `secrets` includes the users' NT hashes. */

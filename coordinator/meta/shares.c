@@ -123,9 +123,10 @@ static const char *path_of(struct work *w, const char *text, struct name_path *o
     struct slice wide;
     if (!utf16_from_utf8(slice_of(text, text_len(text)), w->a, &wide))
         return w->a->failed ? meta_no_memory : "the path is not UTF-8";
-    struct writer wr = writer_of(arena_alloc(w->a, wide.len), wide.len);
-    if (wr.at == NULL)
+    uint8_t *at = arena_alloc(w->a, wide.len);
+    if (at == NULL)
         return meta_no_memory;
+    struct writer wr = writer_of(at, wide.len);
     struct reader r = reader_of(wide);
     bool pending = false;
     while (read_left(&r) >= 2) {
