@@ -46,6 +46,7 @@ static void read_done(struct smb *s, struct smb_request *r, const struct smb_io_
         request_fail(s, r, STATUS_UNEXPECTED_IO_ERROR);
         return;
     }
+    request_its_open(s, r)->position = j->req.offset + io->len; /* [MS-FSA] 2.1.5.3 */
     s->stats.reads++;
     s->stats.read_bytes += io->len;
     read_reply(s, r, io);

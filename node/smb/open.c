@@ -293,17 +293,22 @@ void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open
 struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode *inode)
 {
     bool directory = (info->attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-    uint64_t write = inode != NULL && inode->write_time > info->write_time ? inode->write_time
-                                                                           : info->write_time;
-    return (struct smb_file_facts){
+    struct smb_file_facts facts = {
         .creation_time = info->creation_time,
         .last_access_time = info->access_time,
-        .last_write_time = write,
-        .change_time = info->change_time > write ? info->change_time : write,
+        .last_write_time = info->write_time,
+        .change_time = info->change_time,
         .allocation_size = directory ? 0 : info->allocation_size,
         .end_of_file = directory ? 0 : info->size,
         .attributes = fscc_attributes(info->attributes),
     };
+    /* Written to here, and the coordinator is told with CLOSE. */
+    uint64_t written = inode != NULL ? inode->write_time : 0;
+    if (written > info->write_time)
+        facts.last_write_time = written;
+    if (written > info->write_time && written > info->change_time)
+        facts.change_time = written;
+    return facts;
 }
 
 uint32_t volume_serial(const struct smb *s, uint32_t volume)

@@ -91,6 +91,8 @@ static ntstatus check_components(struct slice path)
     struct slice component;
     size_t depth = 0;
     while (name_next(&path, &component)) {
+        if (depth == 0 && is_ascii_fold(component, ".."))
+            return STATUS_OBJECT_PATH_SYNTAX_BAD;
         if (!component_ok(component))
             return STATUS_OBJECT_NAME_INVALID;
         if (++depth > NAME_DEPTH_MAX)

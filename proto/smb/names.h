@@ -19,7 +19,8 @@ struct name_path {
 /* Checks a path of CREATE or of a rename's target. "" is the share's root.
  * STATUS_INVALID_PARAMETER for an odd length and for a leading separator ([MS-SMB2] 3.3.5.9);
  * STATUS_OBJECT_NAME_INVALID for an empty or too long component, for "." and "..", wildcards,
- * control characters and the like; STATUS_NAME_TOO_LONG for too long or too deep a path. */
+ * control characters and the like, STATUS_OBJECT_PATH_SYNTAX_BAD for one that begins with ".." and
+ * so leaves the share; STATUS_NAME_TOO_LONG for too long or too deep a path. */
 ntstatus name_parse(struct slice wire, struct name_path *out);
 /* The pattern of QUERY_DIRECTORY: one component that may hold wildcards. */
 ntstatus name_check_pattern(struct slice pattern);

@@ -33,6 +33,7 @@ static const struct {
     {"a\\\\", STATUS_OBJECT_NAME_INVALID, NULL, NULL, false, false, false},
     {".", STATUS_OBJECT_NAME_INVALID, NULL, NULL, false, false, false},
     {"a\\..\\b", STATUS_OBJECT_NAME_INVALID, NULL, NULL, false, false, false},
+    {"..\\..\\a", STATUS_OBJECT_PATH_SYNTAX_BAD, NULL, NULL, false, false, false},
     {"a*", STATUS_OBJECT_NAME_INVALID, NULL, NULL, false, false, false},
     {"a?b", STATUS_OBJECT_NAME_INVALID, NULL, NULL, false, false, false},
     {"<", STATUS_OBJECT_NAME_INVALID, NULL, NULL, false, false, false},
