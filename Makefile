@@ -141,7 +141,7 @@ sim: simulator
 	$(SIM) $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 # --- everything else --------------------------------------------------------------------------------
-PURE := $(shell awk '$$2 ~ /^(pure|crypto|wire)$$/ {print $$1}' $(LAYERS)) coordinator/raft
+PURE := $(shell awk '!/^\#/ && $$2 ~ /^(pure|crypto|wire)$$/ {print $$1}' $(LAYERS)) coordinator/raft
 FORMATTED = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find proto node coordinator witness tests -name '*.[ch]')
 pure-archives: $(call archives,$(PURE))
 lint:
