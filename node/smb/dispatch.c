@@ -47,6 +47,11 @@ static bool is_related(const struct smb_request *r)
     return (r->header.flags & SMB2_FLAGS_RELATED_OPERATIONS) != 0;
 }
 
+static bool is_known(uint16_t command)
+{
+    return command < SMB2_COMMANDS && commands[command].disk != NULL;
+}
+
 /* ---- the frame ------------------------------------------------------------------------------ */
 
 /* NULL, or why the connection must go: 3.3.5.2, 3.3.5.2.2, 3.3.5.2.3, 3.3.5.2.6. */
@@ -55,14 +60,16 @@ static const char *connection_fault(struct smb *s, struct smb_request *r)
     (void)s;
     struct smb_conn *c = r->conn;
     const struct smb_header *h = &r->header;
-    if (h->command >= SMB2_COMMANDS || commands[h->command].disk == NULL)
+    /* Amid a compound it is refused, so that the parts before it get their replies. */
+    bool known = is_known(h->command);
+    if (!known && r->part_index == 1)
         return "unknown command";
     if (c->sm.state != CONN_READY && h->command != SMB2_NEGOTIATE)
         return "a command before NEGOTIATE";
     uint32_t charge = c->multi_credit && h->credit_charge > 0 ? h->credit_charge : 1;
     if (h->command != SMB2_CANCEL && !window_take(&c->window, h->message_id, charge))
         return "a message id that was used or not granted";
-    bool large = c->multi_credit && (commands[h->command].needs & MAY_BE_LARGE) != 0;
+    bool large = known && c->multi_credit && (commands[h->command].needs & MAY_BE_LARGE) != 0;
     if (!large && r->message.len > SMALL_REQUEST_MAX)
         return "an oversized request";
     return NULL;
@@ -161,12 +168,16 @@ static ntstatus check_tree(struct smb *s, struct smb_request *r)
 
 static ntstatus check_part(struct smb *s, struct smb_request *r)
 {
-    uint32_t needs = commands[r->header.command].needs;
     if (!r->sealed)
         r->seal_session = (handle){0};
     ntstatus status = take_ids(r);
+    if (!is_known(r->header.command))
+        status = STATUS_INVALID_PARAMETER;
     if (status != STATUS_OK)
         return status;
+    uint32_t needs = commands[r->header.command].needs;
+    if (r->header.command == SMB2_CREATE)
+        r->chain.has_file = false;
     struct smb_session *session = session_find(s, r->conn, r->chain.session_id);
     if (session != NULL)
         r->session_at = session->self;
@@ -175,6 +186,9 @@ static ntstatus check_part(struct smb *s, struct smb_request *r)
         status = check_session(r, session, needs);
     if (status == STATUS_OK && (needs & NEEDS_TREE) != 0)
         status = check_tree(s, r);
+    /* 3.3.5.2.7.2: who refers to a part without a session or a tree is lost as well. */
+    r->chain.broken =
+        status == STATUS_USER_SESSION_DELETED || status == STATUS_NETWORK_NAME_DELETED;
     return status;
 }
 

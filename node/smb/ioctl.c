@@ -71,6 +71,31 @@ static void validate_negotiate(struct smb *s, struct smb_request *r,
     ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, written(&w)});
 }
 
+/* ---- object ids ------------------------------------------------------------------------------ */
+
+/* [MS-FSCC] 2.1.3.1: an id that never changes and that no other file has: the file's number in its
+ * volume in its cluster. So every file has one, and none needs to be kept. */
+static void object_id(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    enum { OBJECT_ID_SIZE = 64 };
+    uint8_t bytes[OBJECT_ID_SIZE];
+    const struct smb_open *o = request_its_open(s, r);
+    if (req->max_output_response < OBJECT_ID_SIZE) {
+        request_fail(s, r, STATUS_INVALID_PARAMETER);
+        return;
+    }
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    write_u64(&w, o->inode->inode);
+    write_u64(&w, o->inode->file.volume);
+    write_bytes(&w, s->cluster != NULL && s->cluster->cluster_id.len == 16
+                        ? pb_slice(s->cluster->cluster_id)
+                        : slice_of(s->config->server_guid, 16));
+    write_u64(&w, o->inode->inode);
+    write_u64(&w, o->inode->file.volume);
+    write_zeros(&w, 16);
+    ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, written(&w)});
+}
+
 /* ---- refusals ------------------------------------------------------------------------------- */
 
 static ntstatus refusal(uint32_t code)
@@ -123,6 +148,8 @@ void cmd_ioctl(struct smb *s, struct smb_request *r)
         validate_negotiate(s, r, &req);
     else if (r->tree->ipc && !is_fileless(req.code))
         pipe_ioctl(s, r, &req);
+    else if (req.code == FSCTL_CREATE_OR_GET_OBJECT_ID || req.code == FSCTL_GET_OBJECT_ID)
+        object_id(s, r, &req);
     else
         request_fail(s, r, refusal(req.code));
 }

@@ -26,8 +26,8 @@ struct smb_file_ref {
 
 /* Everything GSSAPI learned about a client. Slices are borrowed for the step. */
 struct smb_principal {
-    const char *name;             /* "DOMAIN\\user" or "user@REALM", UTF-8 */
-    struct slice user_sid;        /* binary SID */
+    const char *name;      /* "DOMAIN\\user" or "user@REALM", UTF-8 */
+    struct slice user_sid; /* binary SID */
     const struct slice *group_sids;
     uint32_t group_count;
     bool administrator, guest, anonymous;
@@ -37,58 +37,68 @@ struct smb_principal {
 enum smb_auth_state { SMB_AUTH_MORE, SMB_AUTH_OK, SMB_AUTH_FAILED };
 
 enum smb_event_type {
-    SMB_EV_CONNECT,      /* a client connected */
-    SMB_EV_DISCONNECT,   /* its connection is gone; no event for it follows */
-    SMB_EV_FRAME,        /* one whole NetBIOS-framed message, header stripped */
-    SMB_EV_AUTH,         /* outcome of SMB_DO_AUTH */
-    SMB_EV_META,         /* outcome of SMB_DO_META */
-    SMB_EV_IO,           /* outcome of SMB_DO_IO */
-    SMB_EV_CONFIG,       /* the cluster's configuration changed */
-    SMB_EV_LEASE,        /* the node's right to serve begins or ends */
-    SMB_EV_INVALIDATE,   /* cached size of a file must be forgotten; answer with InvalidateDone */
-    SMB_EV_STATE_LOST,   /* our opens are gone: drop every session */
+    SMB_EV_CONNECT,    /* a client connected */
+    SMB_EV_DISCONNECT, /* its connection is gone; no event for it follows */
+    SMB_EV_FRAME,      /* one whole NetBIOS-framed message, header stripped */
+    SMB_EV_AUTH,       /* outcome of SMB_DO_AUTH */
+    SMB_EV_META,       /* outcome of SMB_DO_META */
+    SMB_EV_IO,         /* outcome of SMB_DO_IO */
+    SMB_EV_CONFIG,     /* the cluster's configuration changed */
+    SMB_EV_LEASE,      /* the node's right to serve begins or ends */
+    SMB_EV_INVALIDATE, /* cached size of a file must be forgotten; answer with InvalidateDone */
+    SMB_EV_STATE_LOST, /* our opens are gone: drop every session */
     SMB_EV_TICK,
 };
 
 struct smb_event {
     enum smb_event_type type;
-    uint64_t now_ns;      /* monotonic */
-    uint64_t filetime;    /* wall clock */
-    uint64_t entropy[4];  /* fresh random bits, every event */
+    uint64_t now_ns;     /* monotonic */
+    uint64_t filetime;   /* wall clock */
+    uint64_t entropy[4]; /* fresh random bits, every event */
     union {
         struct {
-            uint64_t conn; /* the shell's name for it, never reused */
+            uint64_t conn;            /* the shell's name for it, never reused */
             const char *peer, *local; /* addresses for logs and interface lists */
         } connect;
-        struct { uint64_t conn; } disconnect;
+        struct {
+            uint64_t conn;
+        } disconnect;
         struct {
             uint64_t conn;
             uint8_t *at; /* mutable: opened (decrypted) in place */
             size_t len;
-            handle buf;  /* the core RELEASEs it once, in this step or later */
+            handle buf; /* the core RELEASEs it once, in this step or later */
         } frame;
         struct {
             uint64_t token;
             enum smb_auth_state state;
-            struct slice blob;        /* to the client, also with FAILED */
-            struct slice session_key; /* with OK */
+            struct slice blob;                     /* to the client, also with FAILED */
+            struct slice session_key;              /* with OK */
             const struct smb_principal *principal; /* with OK */
-            const char *why;          /* with FAILED, for the trace */
+            const char *why;                       /* with FAILED, for the trace */
         } auth;
-        struct { uint64_t token; const Fl__Reply *reply; } meta;
+        struct {
+            uint64_t token;
+            const Fl__Reply *reply;
+        } meta;
         struct {
             uint64_t token;
             ntstatus status;
             uint8_t *at; /* READ: the bytes; mutable, so that they can be sealed in place */
             size_t len;
-            handle buf;  /* READ: as with frames; none when len is 0 */
+            handle buf; /* READ: as with frames; none when len is 0 */
         } io;
         struct { /* valid until the next */
             const Fl__ClusterConfig *config;
             uint32_t node_id;
         } config;
-        struct { bool valid; } lease;
-        struct { uint32_t volume; uint64_t inode, ticket; } invalidate;
+        struct {
+            bool valid;
+        } lease;
+        struct {
+            uint32_t volume;
+            uint64_t inode, ticket;
+        } invalidate;
     };
 };
 
@@ -111,8 +121,13 @@ struct smb_effect {
             struct slice body; /* follows head; empty, or within `buf` */
             handle buf;        /* ownership passes to the shell; {0} when body is empty */
         } send;
-        struct { uint64_t conn; const char *why; } close; /* after what was sent before has left */
-        struct { handle buf; } release;
+        struct {
+            uint64_t conn;
+            const char *why;
+        } close; /* after what was sent before has left */
+        struct {
+            handle buf;
+        } release;
         struct {
             uint64_t token;   /* of this round */
             uint64_t context; /* of this logon: the same in all its rounds; OK and FAILED end it */
@@ -143,7 +158,7 @@ struct smb_effects {
 
 struct smb_config {
     uint8_t server_guid[16];
-    const char *server_name;      /* the cluster's, for pipes */
+    const char *server_name; /* the cluster's, for pipes */
     uint32_t connections_max, sessions_max, trees_max, opens_max, requests_max;
     struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2), or empty */
     bool require_signing;

@@ -447,6 +447,45 @@ static void test_related_to_nothing(void **state)
     assert_int_equal(cl.header.status, STATUS_INVALID_HANDLE);
 }
 
+/* A part that fails takes along only those that need what it did not make. */
+static void test_failure_amid_compound(void **state)
+{
+    (void)state;
+    const uint32_t related = SMB2_FLAGS_RELATED_OPERATIONS;
+    struct smb_read_req read = {.length = 13, .file_id = smb_file_id_related()};
+    struct smb_close_req close = {.file_id = smb_file_id_related()};
+    client_ready(&cl, &rig, SMB_DIALECT_311);
+    client_put_create(&cl, client_begin(&cl, SMB2_CREATE, 0), "file");
+    write_zeros(client_and(&cl, SMB2_READ, related), 8);
+    write_zeros(client_and(&cl, 99, related), 8);
+    smb_read_req_encode(client_and(&cl, SMB2_READ, related), &read);
+    smb_close_req_encode(client_and(&cl, SMB2_CLOSE, related), &close);
+    client_send(&cl);
+    static const ntstatus wanted[] = {STATUS_OK, STATUS_INVALID_PARAMETER, STATUS_INVALID_PARAMETER,
+                                      STATUS_OK, STATUS_OK};
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(client_receive(&cl));
+        assert_int_equal(cl.header.status, wanted[i]);
+    }
+}
+
+static void test_related_to_no_session(void **state)
+{
+    (void)state;
+    struct smb_close_req close = {.file_id = smb_file_id_related()};
+    client_ready(&cl, &rig, SMB_DIALECT_210);
+    cl.sign = false;
+    cl.session_id++;
+    smb_close_req_encode(client_begin(&cl, SMB2_CLOSE, 0), &close);
+    cl.session_id--;
+    smb_close_req_encode(client_and(&cl, SMB2_CLOSE, SMB2_FLAGS_RELATED_OPERATIONS), &close);
+    client_send(&cl);
+    assert_true(client_receive(&cl));
+    assert_int_equal(cl.header.status, STATUS_USER_SESSION_DELETED);
+    assert_true(client_receive(&cl));
+    assert_int_equal(cl.header.status, STATUS_INVALID_PARAMETER);
+}
+
 /* A long READ amid a compound is sent on its own, with what stands before it. */
 static void test_long_read_in_compound(void **state)
 {
@@ -676,6 +715,8 @@ int main(void)
         T(test_related),
         T(test_related_after_failure),
         T(test_related_to_nothing),
+        T(test_failure_amid_compound),
+        T(test_related_to_no_session),
         T(test_long_read_in_compound),
         T(test_interim),
         T(test_coordinator_is_silent),
