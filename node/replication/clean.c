@@ -143,6 +143,7 @@ static void finish(struct replication *r, struct op *op, bool ok)
         resync_copied(r, op, ok);
     } else {
         announce_clean(r, op);
+        primary_answer_refused(r, op);
         r->stats.cleaned_regions++;
         if (op->stain != NULL) {
             list_remove(&op->stain->in_group);
@@ -237,6 +238,7 @@ void clean_advance(struct replication *r, struct op *op)
     case OP_WRITING:
     case OP_UNDO_FETCH:
     case OP_UNDO_WRITE:
+    case OP_REFUSED:
     case OP_DEPOSED:
     case OP_STATES:
         must(op->sm.state == OP_PUSHING); /* only these three come here */

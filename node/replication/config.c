@@ -148,6 +148,9 @@ static void group_change(struct replication *r, struct group *g, const Fl__Group
     if (first)
         g->fence_until = r->now + grant_length(r);
     slots_take(r, g, c);
+    /* After a start nothing is remembered of this epoch either. */
+    if (!was_in_sync && g->self_in_sync)
+        g->memory_since = first ? g->epoch + 1 : g->epoch;
     if ((was_in_sync || first) && !g->self_in_sync)
         dirty_drop_old(r, g);
     if (!was_primary && c->primary == r->node_id)

@@ -181,6 +181,8 @@ static void target_answered(struct replication *r, struct op *op, uint32_t i,
             op->group->promised = a->epoch; /* there is a newer epoch: wait to be told */
         break;
     case FL__PEER_RESULT__PEER_RETRY:
+    case FL__PEER_RESULT__PEER_UNSURE:
+    case FL__PEER_RESULT__PEER_UNKNOWN:
     case _FL__PEER_RESULT_IS_INT_SIZE:
         break;
     }

@@ -67,17 +67,40 @@ static void part_wait(struct replication *r, struct part *p)
     p->retry_at = r->now + p->backoff;
 }
 
+/* Nobody will say what became of the attempt. */
+static void part_unsure(struct replication *r, struct part *p)
+{
+    if (p->first_epoch == 0 && p->request->submit.op != REP_READ)
+        p->first_epoch = p->sent_epoch;
+    part_wait(r, p);
+}
+
 void part_answer(struct replication *r, struct part *p, Fl__PeerResult result)
 {
-    if (result == FL__PEER_RESULT__PEER_RETRY || result == FL__PEER_RESULT__PEER_REFUSED) {
+    enum rep_result answer = REP_OK;
+    switch (result) {
+    case FL__PEER_RESULT__PEER_RETRY:
+    case FL__PEER_RESULT__PEER_REFUSED:
         part_wait(r, p);
         return;
+    case FL__PEER_RESULT__PEER_UNSURE:
+        part_unsure(r, p);
+        return;
+    case FL__PEER_RESULT__PEER_OK:
+        break;
+    case FL__PEER_RESULT__PEER_NO_SPACE:
+        answer = REP_NO_SPACE;
+        break;
+    case FL__PEER_RESULT__PEER_UNKNOWN:
+        answer = REP_UNAVAILABLE;
+        break;
+    case FL__PEER_RESULT__PEER_IO_ERROR:
+    case _FL__PEER_RESULT_IS_INT_SIZE:
+        answer = REP_IO_ERROR;
+        break;
     }
     sm_move(&p->sm, PART_WAITING);
-    part_finish(r, p,
-                result == FL__PEER_RESULT__PEER_OK         ? REP_OK
-                : result == FL__PEER_RESULT__PEER_NO_SPACE ? REP_NO_SPACE
-                                                           : REP_IO_ERROR);
+    part_finish(r, p, answer);
 }
 
 /* ---- ways ---------------------------------------------------------------------------------------------- */
@@ -128,6 +151,7 @@ static void forward(struct replication *r, struct part *p)
     f.op = wire[p->request->submit.op];
     f.extent = &extent, f.origin = &origin;
     f.offset = p->offset, f.len = (uint32_t)p->len;
+    f.first_epoch = p->first_epoch;
     body.body_case = FL__PEER__BODY_FORWARD, body.forward = &f;
     handle self = c->self;
     struct message m = {.node_id = p->group->primary, .body = &body};
@@ -164,6 +188,7 @@ static void part_route(struct replication *r, struct part *p)
     if (own_copy_serves(r, p)) {
         read_own(r, p);
     } else if (g->primary == r->node_id) {
+        p->sent_epoch = g->epoch;
         if (primary_serves(r, g) && primary_submit(r, p))
             sm_move(&p->sm, PART_PRIMARY);
     } else if (g->primary != 0 && group_current(g)) {
@@ -260,14 +285,14 @@ void frontend_forwarded(struct replication *r, struct part *p, const struct inco
     }
     /* Without a lease nothing is answered. A write that is asked again is known as carried out. */
     if (!lease_valid(r))
-        result = FL__PEER_RESULT__PEER_RETRY;
+        result = FL__PEER_RESULT__PEER_UNSURE;
     part_answer(r, p, result);
 }
 
 void frontend_link_lost(struct replication *r, struct part *p)
 {
     p->call = (handle){0};
-    part_wait(r, p);
+    part_unsure(r, p);
 }
 
 void frontend_regrouped(struct replication *r, struct group *g)
@@ -282,7 +307,7 @@ void frontend_regrouped(struct replication *r, struct group *g)
                 continue; /* still the one to ask */
             call_cancel(r, p->call);
             p->call = (handle){0};
-            part_wait(r, p);
+            part_unsure(r, p);
             p->retry_at = r->now;
         }
     }

@@ -128,8 +128,9 @@ static void group_reply(struct replication *r, struct call *c, const Fl__Reply *
     /* Outcome unknown: it may still come to pass, so the member goes on counting as in sync. */
     if (c->kind == CALL_REJOIN && s != NULL && s->rejoining && reply != NULL)
         s->rejoining = false;
-    if (g->resync != NULL && c->kind == CALL_REJOIN)
-        g->resync->phase = RESYNC_DRAIN;
+    if (c->kind == CALL_REJOIN && s != NULL && g->resync != NULL &&
+        &g->slots[g->resync->slot] == s && g->resync->phase == RESYNC_REJOIN)
+        g->resync->phase = RESYNC_DRAIN; /* ask again */
     group_wake(r, g);
 }
 

@@ -12,12 +12,13 @@ static const struct sm_state op_table[OP_STATES] = {
     [OP_QUEUED] = {"queued", MAY(OP_READING) | MAY(OP_WRITING) | MAY(OP_COMPARING)},
     [OP_READING] = {"reading", MAY(OP_ELSEWHERE) | MAY(OP_DEPOSED)},
     [OP_ELSEWHERE] = {"elsewhere", 0},
-    [OP_WRITING] = {"writing", MAY(OP_UNDO_FETCH) | MAY(OP_DEPOSED)},
+    [OP_WRITING] = {"writing", MAY(OP_UNDO_FETCH) | MAY(OP_REFUSED) | MAY(OP_DEPOSED)},
     [OP_UNDO_FETCH] = {"undo fetch", MAY(OP_WRITING) | MAY(OP_UNDO_WRITE)},
-    [OP_UNDO_WRITE] = {"undo write", MAY(OP_DEPOSED)},
+    [OP_UNDO_WRITE] = {"undo write", MAY(OP_REFUSED) | MAY(OP_DEPOSED)},
     [OP_COMPARING] = {"comparing", MAY(OP_FETCHING) | MAY(OP_DEPOSED)},
     [OP_FETCHING] = {"fetching", MAY(OP_PUSHING) | MAY(OP_DEPOSED)},
     [OP_PUSHING] = {"pushing", 0},
+    [OP_REFUSED] = {"refused", 0},
     [OP_DEPOSED] = {"deposed", 0},
 };
 
@@ -39,6 +40,8 @@ bool op_conflict(const struct op *a, const struct op *b)
     if (!extent_equal(&a->extent, &b->extent) ||
         !ranges_meet(a->offset, a->len, b->offset, b->len))
         return false;
+    if (a->sm.state == OP_REFUSED || b->sm.state == OP_REFUSED)
+        return false; /* its stain keeps others out */
     /* A comparison in the middle of a change would see half of it. */
     return op_changes(a) || op_changes(b);
 }
@@ -107,7 +110,7 @@ bool primary_submit(struct replication *r, struct part *p)
     if (op == NULL)
         return false;
     op->extent = p->extent, op->offset = p->offset, op->len = p->len;
-    op->part = p, op->data = p->data;
+    op->part = p, op->data = p->data, op->first_epoch = p->first_epoch;
     op->origin = (struct origin){r->node_id, p->id, frontend_lowest(r)};
     return true;
 }
@@ -170,6 +173,7 @@ void primary_forward(struct replication *r, struct incoming *in)
         return;
     }
     op->extent = x, op->offset = f->offset, op->len = f->len, op->origin = o;
+    op->first_epoch = f->first_epoch;
     op->reply_node = in->peer->node_id;
     op->reply_session = in->session, op->reply_call = in->m->call;
     if (op->kind == OP_WRITE) {
@@ -220,9 +224,13 @@ static void start_read(struct replication *r, struct op *op)
 
 static void start_write(struct replication *r, struct op *op)
 {
-    if (origin_done(r, &op->origin)) {
-        /* Carried out before, perhaps under another primary; only the answer was lost. */
-        op_answer(r, op, FL__PEER_RESULT__PEER_OK);
+    /* Carried out before, perhaps under another primary; only the answer was lost. */
+    bool done = origin_done(r, &op->origin);
+    /* INV-1: carried out a second time, it could overwrite what was acknowledged since. When all who
+     * would know have restarted, its client has to be told that the outcome is open. */
+    bool unknown = !done && op->first_epoch != 0 && op->first_epoch < op->group->memory_since;
+    if (done || unknown) {
+        op_answer(r, op, done ? FL__PEER_RESULT__PEER_OK : FL__PEER_RESULT__PEER_UNKNOWN);
         op_free(r, op);
         return;
     }
@@ -303,13 +311,14 @@ void op_stored(struct replication *r, struct op *op, const struct store_outcome 
         op->own_ok = true; /* undone, or stained: CLEAN makes all members equal in any case */
         break;
     case OP_DEPOSED:
-        op_answer(r, op, FL__PEER_RESULT__PEER_RETRY);
+        op_answer(r, op, FL__PEER_RESULT__PEER_UNSURE);
         op_free(r, op);
         return;
     case OP_QUEUED:
     case OP_ELSEWHERE:
     case OP_UNDO_FETCH:
     case OP_PUSHING:
+    case OP_REFUSED:
     case OP_STATES:
         must(op->sm.state == OP_WRITING); /* the store was not asked for anything */
         break;
@@ -332,8 +341,23 @@ static void write_failed(struct replication *r, struct op *op, Fl__PeerResult re
     if (op->dirty != NULL)
         op->dirty->undone = true;
     op->dirty = NULL; /* goes with the CLEAN */
-    op_answer(r, op, result);
-    op_free(r, op);
+    /* Not answered yet: if this primary fell now, the next one might still make it come true. */
+    op->refusal = result;
+    fanout_cancel(r, op);
+    sm_move(&op->sm, OP_REFUSED);
+}
+
+void primary_answer_refused(struct replication *r, const struct op *clean)
+{
+    list_each(it, &clean->group->ops) {
+        struct op *op = container_of(it, struct op, in_group);
+        if (op->sm.state != OP_REFUSED || op->start_number > clean->start_number ||
+            !extent_equal(&op->extent, &clean->extent) ||
+            !ranges_meet(op->offset, op->len, clean->offset, clean->len))
+            continue;
+        op->equal = true;
+        group_wake(r, op->group);
+    }
 }
 
 static void write_committed(struct replication *r, struct op *op)
@@ -341,8 +365,8 @@ static void write_committed(struct replication *r, struct op *op)
     struct group *g = op->group;
     /* A member whose rejoining was refused is not waited for, and may not have got this write. */
     for (uint32_t i = 0; i < SLOTS_MAX; i++)
-        if (g->slots[i].catching && !slot_required(&g->slots[i]) &&
-            op->targets[i].state != TARGET_OK)
+        if (g->slots[i].catching && !slot_required(&g->slots[i]) && g->resync != NULL &&
+            op->start_number > g->resync->barrier && op->targets[i].state != TARGET_OK)
             resync_fail(r, g);
     for (uint32_t i = 0; i < SLOTS_MAX; i++)
         if (g->slots[i].node_id != 0 && (slot_target(&g->slots[i])))
@@ -483,6 +507,12 @@ static void op_advance(struct replication *r, struct op *op)
     case OP_PUSHING:
         clean_advance(r, op);
         break;
+    case OP_REFUSED:
+        if (op->equal) {
+            op_answer(r, op, op->refusal);
+            op_free(r, op);
+        }
+        break;
     case OP_READING:
     case OP_DEPOSED:
     case OP_STATES:
@@ -511,7 +541,7 @@ bool primary_abandon(struct replication *r, struct part *p)
             continue;
         if (op->own_busy)
             return false;
-        if (op_running(op) && op->kind != OP_READ) {
+        if (op_running(op) && op->kind != OP_READ && op->sm.state != OP_REFUSED) {
             if (!op_stain(r, op))
                 return false;
             op->dirty = NULL;
@@ -539,7 +569,8 @@ void primary_step_down(struct replication *r, struct group *g)
             continue;
         }
         op->dirty = NULL;
-        op_answer(r, op, FL__PEER_RESULT__PEER_RETRY);
+        op_answer(r, op,
+                  op_running(op) ? FL__PEER_RESULT__PEER_UNSURE : FL__PEER_RESULT__PEER_RETRY);
         op_free(r, op);
     }
     resync_fail(r, g);

@@ -108,6 +108,8 @@ struct group {
     uint32_t cleans; /* CLEAN ops under way */
     uint64_t starts; /* ops ever started */
     uint64_t collecting_since;
+    uint64_t memory_since; /* this node knows what became of every write first sent in this epoch or
+                              a later one */
     uint64_t grant_until; /* this node may serve reads of its own copy */
     uint64_t fence_until; /* after a start: grants of unknown former members may count until then */
     bool self_evicting;
@@ -152,6 +154,7 @@ struct part {
     struct group *group;
     struct store_extent extent;
     uint64_t offset, len, id, retry_at, backoff, sent_epoch;
+    uint64_t first_epoch; /* of the first attempt that may have been carried out; 0: there is none */
     const uint8_t *data;
     uint8_t *into;
     handle call;
@@ -168,7 +171,8 @@ enum op_kind { OP_READ, OP_WRITE, OP_ZERO, OP_CLEAN, OP_COPY };
  *   WRITE   QUEUED ─► WRITING ─► (acknowledged)      UNDO_FETCH ─► UNDO_WRITE when a member is full
  *   CLEAN,  QUEUED ─► COMPARING ─► FETCHING ─► PUSHING ─► (equal)
  *   COPY
- *   any     ─► DEPOSED when this node is no longer the primary and its store is still busy          */
+ *   any     ─► REFUSED when a write failed: answered when its region is equal again
+ *           ─► DEPOSED when this node is no longer the primary and its store is still busy          */
 enum op_state {
     OP_QUEUED,
     OP_READING,
@@ -179,6 +183,7 @@ enum op_state {
     OP_COMPARING,
     OP_FETCHING,
     OP_PUSHING,
+    OP_REFUSED,
     OP_DEPOSED,
     OP_STATES
 };
@@ -209,7 +214,9 @@ struct op {
     handle buf, undo_buf;  /* of the shell */
     const uint8_t *undo_data;
     uint8_t *buffer;       /* 1 MiB, of the pool */
-    uint64_t write_id, start_number, seed;
+    uint64_t write_id, start_number, seed, first_epoch;
+    Fl__PeerResult refusal; /* REFUSED: the answer, once the members are equal again */
+    bool equal;
     struct dirty *dirty;
     bool own_busy, own_ok, own_full, own_failed;
     uint64_t own_hash[2];
@@ -440,6 +447,8 @@ void primary_step_down(struct replication *r, struct group *g);
 void primary_origin_gone(struct replication *r, uint32_t node_id);
 bool op_conflict(const struct op *a, const struct op *b);
 bool op_running(const struct op *op);
+/* The region is equal: writes in it that failed may be answered. */
+void primary_answer_refused(struct replication *r, const struct op *clean);
 
 void fanout_begin(struct replication *r, struct op *op);
 void fanout_send(struct replication *r, struct op *op);

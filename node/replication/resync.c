@@ -187,15 +187,13 @@ static void pump_barrier(const struct replication *r, struct resync *y)
 static void pump_drain(struct replication *r, struct resync *y)
 {
     struct slot *s = &y->group->slots[y->slot];
-    if (s->catch_outstanding > 0 || s->rejoining || s->retry_at > r->now)
+    if (s->catch_outstanding > 0 || s->retry_at > r->now)
         return;
-    s->rejoining = true;
-    y->phase = RESYNC_REJOIN;
     s->retry_at = r->now + META_RETRY_NS;
-    if (!membership_rejoin(r, y->group, s)) {
-        s->rejoining = false;
-        y->phase = RESYNC_DRAIN;
-    }
+    if (!membership_rejoin(r, y->group, s))
+        return;
+    s->rejoining = true; /* or still: the outcome of the last one is not known */
+    y->phase = RESYNC_REJOIN;
 }
 
 static bool wants_resync(const struct replication *r, const struct slot *s)
