@@ -241,12 +241,13 @@ ntstatus apply_node_join(struct work *w, const Fl__NodeJoin *c)
 /* Everything of the node's process ends; the notices have been reserved. */
 static void take_down(struct work *w, struct node *n)
 {
+    bool up = n->state == FL__NODE_STATE__NODE_UP;
+    if (up)
+        n->state = FL__NODE_STATE__NODE_DOWN;
     node_opens_end(w, n);
     wait_node_down(w->m, n);
-    if (n->state != FL__NODE_STATE__NODE_UP)
-        return;
-    n->state = FL__NODE_STATE__NODE_DOWN;
-    groups_node_down(w->m, n);
+    if (up)
+        groups_node_down(w->m, n);
 }
 
 ntstatus apply_node_down(struct work *w, const Fl__NodeDown *c)
@@ -301,7 +302,9 @@ ntstatus apply_register(struct work *w, const Fl__Register *c)
     n->store_id = store;
     n->incarnation = c->incarnation;
     n->session++;
-    if (n->state != FL__NODE_STATE__NODE_UP) {
+    /* One that has lost its state ends what it has and comes again under a new incarnation. Until
+     * then it is not up: nobody should be sent to sessions that are about to be dropped. */
+    if (n->state != FL__NODE_STATE__NODE_UP && !lost) {
         n->state = FL__NODE_STATE__NODE_UP;
         groups_node_up(m, n);
         post_config_changed(w);
