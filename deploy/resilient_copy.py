@@ -10,23 +10,25 @@ import subprocess
 import sys
 import time
 
-from samba import credentials, param
+from samba import credentials
 from samba.samba3 import libsmb_samba_internal as libsmb
+from samba.samba3 import param
 
-FILE_OPEN, FILE_OPEN_IF = 1, 3
+FILE_OPEN_IF = 3
 GENERIC_READ, GENERIC_WRITE = 0x80000000, 0x40000000
 SHARE_ALL = 7
 
 
 def connect(address, options):
-    lp = param.LoadParm()
+    lp = param.get_context()
+    lp.load_default()
     lp.set("client min protocol", "SMB2_02")
     lp.set("client max protocol", "SMB3_11")
     creds = credentials.Credentials()
     creds.guess(lp)
     creds.set_username(options.user)
     creds.set_password(options.password)
-    creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+    creds.set_domain("WORKGROUP")
     return libsmb.Conn(address, options.share, lp, creds)
 
 

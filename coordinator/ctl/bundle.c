@@ -1,5 +1,5 @@
-/* A machine's directory: flotilla.conf, ca.crt, node.crt, node.key, and for the first coordinators what
- * the cluster is founded on. */
+/* A machine's directory: flotilla.conf, ca.crt, node.crt, node.key, and for the first coordinators
+ * what the cluster is founded on. */
 #include "coordinator/ctl/ctl.h"
 
 #include "proto/daemon/pki.h"
@@ -43,7 +43,9 @@ static void describe_cluster(struct text *t, const struct bundle *b)
     say(t, "[cluster]\nname = %s\nid = %s\n", b->cluster_name, id);
     for (size_t i = 0; i < b->node_count; i++)
         if (b->nodes[i]->coordinator)
-            say(t, strchr(b->nodes[i]->address, ':') ? "coordinator = %u [%s]:%u\n" : "coordinator = %u %s:%u\n",
+            say(t,
+                strchr(b->nodes[i]->address, ':') ? "coordinator = %u [%s]:%u\n"
+                                                  : "coordinator = %u %s:%u\n",
                 b->nodes[i]->id, b->nodes[i]->address, b->nodes[i]->coordinator_port);
     say(t, "\n[tls]\nca = ca.crt\ncert = node.crt\nkey = node.key\n");
 }
@@ -53,9 +55,10 @@ static void describe_node(struct text *t, const struct bundle *b)
     const Fl__Node *n = b->node;
     const char *root = b->state_dir != NULL ? b->state_dir : "";
     const char *slash = b->state_dir != NULL ? "/" : "";
-    say(t, "\n[node]\nid = %u\nname = %s\naddress = %s\ndata_port = %u\nsmb_port = %u\n", n->id, n->name,
-        n->address, n->data_port, b->smb_port);
-    say(t, "data_dir = %s%sdata\nstate_dir = %s%s\n", root, slash, root, b->state_dir ? "" : "state");
+    say(t, "\n[node]\nid = %u\nname = %s\naddress = %s\ndata_port = %u\nsmb_port = %u\n", n->id,
+        n->name, n->address, n->data_port, b->smb_port);
+    say(t, "data_dir = %s%sdata\nstate_dir = %s%s\n", root, slash, root,
+        b->state_dir ? "" : "state");
     say(t, "\n[coordinator]\nenabled = %s\njoins = %s\nport = %u\ndir = %s%scoordinator\n",
         n->coordinator ? "yes" : "no", b->joins ? "yes" : "no",
         n->coordinator_port ? n->coordinator_port : 4460, root, slash);

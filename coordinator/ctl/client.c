@@ -22,6 +22,7 @@ struct client {
     int fd;
     uint64_t deadline_ms, next_id;
     char redirect[80];
+    bool answered; /* the last attempt reached a coordinator that does not lead */
     char error[ERROR_MAX];
 };
 
@@ -73,7 +74,8 @@ static bool flush(struct client *c, uint64_t until_ms)
 }
 
 /* The next frame (or FRAMED_UP), within the time. */
-static bool next_event(struct client *c, enum framed_event wanted, struct frame *out, uint64_t until_ms)
+static bool next_event(struct client *c, enum framed_event wanted, struct frame *out,
+                       uint64_t until_ms)
 {
     uint8_t bytes[CIPHER_BYTES];
     for (;;) {
@@ -140,7 +142,8 @@ static bool send_message(struct client *c, const Fl__Control *m, uint64_t until_
     uint8_t *bytes = malloc(len + 1);
     must(bytes != NULL);
     (void)fl__control__pack(m, bytes);
-    bool ok = framed_send_parts(c->framed, &(struct frame){FRAME_CONTROL, slice_of(bytes, len), {0}});
+    bool ok =
+        framed_send_parts(c->framed, &(struct frame){FRAME_CONTROL, slice_of(bytes, len), {0}});
     free(bytes);
     return ok ? flush(c, until_ms) : fail(c, "send", framed_error(c->framed));
 }
@@ -161,7 +164,7 @@ static bool turned_away(struct client *c, Fl__Control *m, bool *again)
 {
     if (m->body_case != FL__CONTROL__BODY_NOT_LEADER && m->body_case != FL__CONTROL__BODY_REFUSED)
         return false;
-    *again = m->body_case == FL__CONTROL__BODY_NOT_LEADER;
+    *again = c->answered = m->body_case == FL__CONTROL__BODY_NOT_LEADER;
     if (*again) {
         (void)snprintf(c->redirect, sizeof c->redirect, "%.79s", m->not_leader->leader);
         (void)fail(c, "the cluster", "no coordinator leads: is a majority of them running?");
@@ -197,20 +200,25 @@ static bool find_leader(struct client *c)
 {
     const char *addresses[SETTINGS_COORDINATORS_MAX];
     uint32_t count = settings_coordinators(c->settings, addresses);
+    bool leaderless = false; /* some coordinator answered, but did not lead */
     for (uint32_t i = 0; now_ms() < c->deadline_ms; i++) {
         char to[80];
         (void)snprintf(to, sizeof to, "%s", c->redirect[0] ? c->redirect : addresses[i % count]);
         c->redirect[0] = '\0';
-        uint64_t until = now_ms() + ATTEMPT_MS < c->deadline_ms ? now_ms() + ATTEMPT_MS : c->deadline_ms;
+        uint64_t until =
+            now_ms() + ATTEMPT_MS < c->deadline_ms ? now_ms() + ATTEMPT_MS : c->deadline_ms;
         bool again = true;
         if (dial(c, to, until) && greet(c, until, &again))
             return true;
         hang_up(c);
         if (!again)
             return false;
+        leaderless = leaderless || c->answered;
         if (c->redirect[0] == '\0' && i % count == count - 1)
             (void)poll(NULL, 0, PAUSE_MS);
     }
+    if (leaderless)
+        (void)fail(c, "the cluster", "no coordinator leads: is a majority of them running?");
     return false;
 }
 
@@ -275,9 +283,10 @@ Fl__Reply *client_command(struct client *c, Fl__Command *command)
     if (reply == NULL) {
         char why[ERROR_MAX];
         (void)snprintf(why, sizeof why, "%.400s", c->error);
-        (void)snprintf(c->error, sizeof c->error,
-                       "%.400s; whether the command was carried out is not known: look before trying again",
-                       why);
+        (void)snprintf(
+            c->error, sizeof c->error,
+            "%.400s; whether the command was carried out is not known: look before trying again",
+            why);
     }
     return reply;
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* The administrator's line to the cluster: finds the leader, asks, waits. Blocking, for a command that
- * does one thing and ends. Errors are sentences in client_error(). */
+/* The administrator's line to the cluster: finds the leader, asks, waits. Blocking, for a command
+ * that does one thing and ends. Errors are sentences in client_error(). */
 #include "proto/cluster/control.pb-c.h"
 #include "proto/daemon/settings.h"
 #include "proto/daemon/tls.h"
@@ -12,8 +12,8 @@ struct client;
 struct client *client_open(const struct settings *s, uint64_t timeout_ms, char *error);
 /* Accepts NULL. */
 void client_close(struct client *c);
-/* The reply, to be freed with fl__reply__free_unpacked; NULL when none came in time. A command whose
- * fate is unknown is not sent again: the error says so. */
+/* The reply, to be freed with fl__reply__free_unpacked; NULL when none came in time. A command
+ * whose fate is unknown is not sent again: the error says so. */
 Fl__Reply *client_command(struct client *c, Fl__Command *command);
 Fl__Reply *client_query(struct client *c, Fl__Query *query);
 const char *client_error(const struct client *c);

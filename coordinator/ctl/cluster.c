@@ -13,14 +13,21 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { NODES_MAX = 64, CERTIFICATE_DAYS = 3650, DATA_PORT = 4461, COORDINATOR_PORT = 4460, SMB_PORT = 445 };
+enum {
+    NODES_MAX = 64,
+    CERTIFICATE_DAYS = 3650,
+    DATA_PORT = 4461,
+    COORDINATOR_PORT = 4460,
+    SMB_PORT = 445
+};
 
-/* ---- the line -------------------------------------------------------------------------------------------------- */
+/* ---- the line -------------------------------------------------------------------------------- */
 
 struct client *ctl_client(struct ctl *c)
 {
     char error[CTL_ERROR_MAX];
-    if (c->client == NULL && (c->client = client_open(&c->settings, c->args.timeout_ms, error)) == NULL)
+    if (c->client == NULL &&
+        (c->client = client_open(&c->settings, c->args.timeout_ms, error)) == NULL)
         (void)fail("%s", error);
     return c->client;
 }
@@ -65,7 +72,8 @@ static Fl__Reply *query_status(struct client *line)
     query.body_case = FL__QUERY__BODY_STATUS;
     query.status = &status;
     Fl__Reply *reply = client_query(line, &query);
-    if (reply != NULL && (reply->body_case != FL__REPLY__BODY_CLUSTER || reply->cluster->config == NULL)) {
+    if (reply != NULL &&
+        (reply->body_case != FL__REPLY__BODY_CLUSTER || reply->cluster->config == NULL)) {
         fl__reply__free_unpacked(reply, NULL);
         return NULL;
     }
@@ -81,7 +89,7 @@ Fl__Reply *ctl_status(struct ctl *c)
     return reply;
 }
 
-/* ---- status ----------------------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 static const char *state_name(Fl__NodeState state)
 {
@@ -123,9 +131,10 @@ static json_t *status_json(const Fl__StatusReply *s, const struct health *h)
     json_t *nodes = json_array(), *volumes = json_array(), *voters = json_array();
     for (size_t i = 0; i < s->config->n_nodes; i++) {
         const Fl__Node *n = s->config->nodes[i];
-        json_array_append_new(nodes, json_pack("{s:i s:s s:s s:s s:b s:b}", "id", (int)n->id, "name", n->name,
-                                               "address", n->address, "state", state_name(n->state),
-                                               "coordinator", n->coordinator, "leader", n->id == s->leader));
+        json_array_append_new(nodes, json_pack("{s:i s:s s:s s:s s:b s:b}", "id", (int)n->id,
+                                               "name", n->name, "address", n->address, "state",
+                                               state_name(n->state), "coordinator", n->coordinator,
+                                               "leader", n->id == s->leader));
     }
     for (size_t i = 0; i < s->config->n_volumes; i++) {
         const Fl__Volume *v = s->config->volumes[i];
@@ -135,12 +144,13 @@ static json_t *status_json(const Fl__StatusReply *s, const struct health *h)
     for (size_t i = 0; i < s->n_voters; i++)
         json_array_append_new(voters, json_integer(s->voters[i]));
     return json_pack("{s:s s:s s:i s:I s:I s:o s:o s:o s:I s:I s:i s:i s:i s:I}", "cluster",
-                     s->config->cluster_name, "health", verdict(h), "leader", (int)s->leader, "term",
-                     (json_int_t)s->term, "applied_index", (json_int_t)s->applied_index, "voters", voters,
-                     "nodes", nodes, "volumes", volumes, "files", (json_int_t)s->files, "opens",
-                     (json_int_t)s->opens, "groups", (int)s->config->n_groups, "groups_degraded",
-                     (int)h->groups_degraded, "groups_offline", (int)h->groups_offline,
-                     "reclaims_pending", (json_int_t)s->reclaims);
+                     s->config->cluster_name, "health", verdict(h), "leader", (int)s->leader,
+                     "term", (json_int_t)s->term, "applied_index", (json_int_t)s->applied_index,
+                     "voters", voters, "nodes", nodes, "volumes", volumes, "files",
+                     (json_int_t)s->files, "opens", (json_int_t)s->opens, "groups",
+                     (int)s->config->n_groups, "groups_degraded", (int)h->groups_degraded,
+                     "groups_offline", (int)h->groups_offline, "reclaims_pending",
+                     (json_int_t)s->reclaims);
 }
 
 static void status_print(const Fl__StatusReply *s, const struct health *h)
@@ -149,12 +159,15 @@ static void status_print(const Fl__StatusReply *s, const struct health *h)
                  s->config->cluster_name, verdict(h), h->nodes_up, h->nodes, s->config->n_groups,
                  h->groups_degraded, h->groups_offline);
     (void)printf("leader: node %u, term %llu; %llu files, %llu open\n\n", s->leader,
-                 (unsigned long long)s->term, (unsigned long long)s->files, (unsigned long long)s->opens);
+                 (unsigned long long)s->term, (unsigned long long)s->files,
+                 (unsigned long long)s->opens);
     struct table_out *t = table_begin(4, "NODE", "ADDRESS", "STATE", "ROLES");
     for (size_t i = 0; i < s->config->n_nodes; i++) {
         const Fl__Node *n = s->config->nodes[i];
         table_row(t, n->name, n->address, state_name(n->state),
-                  n->id == s->leader ? "node, coordinator (leader)" : n->coordinator ? "node, coordinator" : "node");
+                  n->id == s->leader ? "node, coordinator (leader)"
+                  : n->coordinator   ? "node, coordinator"
+                                     : "node");
     }
     table_end(t);
 }
@@ -211,7 +224,7 @@ int run_status(struct ctl *c)
     return EXIT_OK;
 }
 
-/* ---- cluster init ------------------------------------------------------------------------------------------------ */
+/* ---- cluster init ---------------------------------------------------------------------------- */
 
 struct founding {
     Fl__ClusterInit init;
@@ -228,7 +241,8 @@ static int add_node(struct founding *f, const char *text)
     uint8_t binary[16];
     size_t i = f->init.n_nodes;
     const char *equals = strchr(text, '=');
-    if (i == NODES_MAX || equals == NULL || equals == text || (size_t)(equals - text) >= sizeof f->names[0])
+    if (i == NODES_MAX || equals == NULL || equals == text ||
+        (size_t)(equals - text) >= sizeof f->names[0])
         return fail("--node %s: NAME=ADDRESS is wanted", text);
     (void)snprintf(f->names[i], sizeof f->names[i], "%.*s", (int)(equals - text), text);
     (void)snprintf(f->addresses[i], sizeof f->addresses[i], "%s", equals + 1);
@@ -285,10 +299,16 @@ static int write_one(const struct founding *f, const char *out, const Fl__Node *
                           CERTIFICATE_DAYS, error);
     if (cert == NULL)
         return fail("%s", error);
-    struct bundle b = {.directory = directory, .cluster_name = f->init.cluster_name, .node = node,
-                       .nodes = (Fl__Node *const *)f->pointers, .state_dir = state_dir, .node_count = f->init.n_nodes,
-                       .ca_pem = slice_str(f->ca_cert), .cert_pem = slice_str(cert),
-                       .key_pem = slice_str(key), .smb_port = SMB_PORT};
+    struct bundle b = {.directory = directory,
+                       .cluster_name = f->init.cluster_name,
+                       .node = node,
+                       .nodes = (Fl__Node *const *)f->pointers,
+                       .state_dir = state_dir,
+                       .node_count = f->init.n_nodes,
+                       .ca_pem = slice_str(f->ca_cert),
+                       .cert_pem = slice_str(cert),
+                       .key_pem = slice_str(key),
+                       .smb_port = SMB_PORT};
     memcpy(b.cluster_id, f->cluster_id, 16);
     if (node != NULL && node->coordinator)
         b.founding = slice_of(f->packed, f->packed_len);
@@ -316,8 +336,10 @@ static void say_what_next(const struct founding *f, const char *out)
                  "Copy each to /etc/flotilla on its machine and start the daemons there:\n",
                  f->init.cluster_name, out);
     for (size_t i = 0; i < f->init.n_nodes; i++)
-        (void)printf("  %s/%s  ->  %s:/etc/flotilla   systemctl start flotilla-node flotilla-witness%s\n",
-                     out, f->names[i], f->addresses[i], f->nodes[i].coordinator ? " flotilla-coordinator" : "");
+        (void)printf(
+            "  %s/%s  ->  %s:/etc/flotilla   systemctl start flotilla-node flotilla-witness%s\n",
+            out, f->names[i], f->addresses[i],
+            f->nodes[i].coordinator ? " flotilla-coordinator" : "");
     (void)printf("Then: export FLOTILLA_CONFIG=%s/admin/flotilla.conf; flotilla status\n", out);
 }
 
@@ -353,8 +375,8 @@ int run_cluster_init(struct ctl *c)
     must(f.packed != NULL);
     (void)fl__cluster_init__pack(&f.init, f.packed);
     int r = write_all(c, &f, out);
-    json_t *result = json_pack("{s:s s:s s:i}", "cluster", f.init.cluster_name, "directory", out, "nodes",
-                               (int)f.init.n_nodes);
+    json_t *result = json_pack("{s:s s:s s:i}", "cluster", f.init.cluster_name, "directory", out,
+                               "nodes", (int)f.init.n_nodes);
     if (r != EXIT_OK)
         json_decref(result);
     else if (!print_json(c, result))

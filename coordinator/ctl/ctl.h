@@ -11,7 +11,10 @@ enum { ARGS_MAX = 64, CTL_ERROR_MAX = 512 };
 struct args {
     const char *words[ARGS_MAX];
     int word_count;
-    struct option { const char *name, *value; bool used; } options[ARGS_MAX];
+    struct option {
+        const char *name, *value;
+        bool used;
+    } options[ARGS_MAX];
     int option_count;
     bool json;
     uint64_t timeout_ms;
@@ -30,8 +33,8 @@ struct command {
     const char *usage;       /* behind "flotilla noun verb" */
     const char *help;
     int (*run)(struct ctl *c);
-    int words;      /* plain words it takes, at least */
-    bool offline;   /* needs no cluster */
+    int words;    /* plain words it takes, at least */
+    bool offline; /* needs no cluster */
 };
 
 extern const struct command commands[];
@@ -66,8 +69,8 @@ Fl__Reply *ctl_status(struct ctl *c);
 /* secrets.c */
 /* [MS-NLMP] 3.3.1 NTOWFv1: MD4 over the UTF-16LE password. False when it is not UTF-8. */
 bool nt_hash(const char *password, uint8_t out[16]);
-/* From --password, else asked for twice on the terminal, else one line of standard input. NULL after
- * printing why. */
+/* From --password, else asked for twice on the terminal, else one line of standard input. NULL
+ * after printing why. */
 const char *read_password(struct ctl *c);
 void random_bytes(uint8_t *to, size_t len);
 void to_hex(const uint8_t *bytes, size_t len, char *out); /* 2 * len + 1 */
@@ -75,11 +78,12 @@ bool from_hex(const char *text, uint8_t *to, size_t len);
 
 /* bundle.c: a machine's directory of configuration and certificates */
 struct bundle {
-    const char *directory, *state_dir; /* state_dir: where daemons keep their data; NULL: beside it */
+    const char *directory,
+        *state_dir; /* state_dir: where daemons keep their data; NULL: beside it */
     const char *cluster_name;
     uint8_t cluster_id[16];
-    const Fl__Node *node;      /* NULL: an administrator's */
-    Fl__Node *const *nodes;    /* all, for the list of coordinators */
+    const Fl__Node *node;   /* NULL: an administrator's */
+    Fl__Node *const *nodes; /* all, for the list of coordinators */
     size_t node_count;
     struct slice ca_pem, cert_pem, key_pem, founding; /* founding: packed ClusterInit, or empty */
     bool joins;

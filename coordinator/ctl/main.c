@@ -8,25 +8,32 @@
 #include <string.h>
 
 const struct command commands[] = {
-    {"cluster", "init", "--node NAME=ADDRESS ... --out DIR [--name N] [--coordinators 1|3|5] [--state-dir D]",
-     "prepare a new cluster: certificates and configuration for each machine", run_cluster_init, 0, true},
+    {"cluster", "init",
+     "--node NAME=ADDRESS ... --out DIR [--name N] [--coordinators 1|3|5] [--state-dir D]",
+     "prepare a new cluster: certificates and configuration for each machine", run_cluster_init, 0,
+     true},
     {"status", NULL, "[--wait SECONDS] [--shares]", "how the cluster is", run_status, 0, false},
-    {"node", "add", "NAME --address IP [--hours H]", "invite a machine: prints a join token", run_node_add, 1, false},
-    {"node", "join", "TOKEN [--out DIR] [--state-dir D]", "on the new machine: get its certificate and configuration",
-     run_node_join, 1, true},
+    {"node", "add", "NAME --address IP [--hours H]", "invite a machine: prints a join token",
+     run_node_add, 1, false},
+    {"node", "join", "TOKEN [--out DIR] [--state-dir D]",
+     "on the new machine: get its certificate and configuration", run_node_join, 1, true},
     {"node", "ls", "", "the machines of the cluster", run_node_ls, 0, false},
     {"node", "rm", "NAME [--force]", "remove a machine", run_node_rm, 1, false},
     {"volume", "create", "NAME [--replicas 1|2|3] [--groups N] [--extent-mib M]", "make a volume",
      run_volume_create, 1, false},
     {"volume", "ls", "", "volumes and their health", run_volume_ls, 0, false},
     {"volume", "rm", "NAME --yes", "delete a volume and everything in it", run_volume_rm, 1, false},
-    {"share", "create", "NAME --path /VOLUME/DIR [--comment C] [--scale-out] [--ca] [--encrypt] [--leasing L]\n"
-     "                        [--full|--change|--read|--no-access PRINCIPAL ...]", "share a directory", run_share_create, 1, false},
+    {"share", "create",
+     "NAME --path /VOLUME/DIR [--comment C] [--scale-out] [--ca] [--encrypt] [--leasing L]\n"
+     "                        [--full|--change|--read|--no-access PRINCIPAL ...]",
+     "share a directory", run_share_create, 1, false},
     {"share", "ls", "", "shares", run_share_ls, 0, false},
     {"share", "rm", "NAME", "stop sharing; the files stay", run_share_rm, 1, false},
-    {"user", "add", "NAME [--password P] [--administrator]", "add a user of the cluster's own", run_user_add, 1, false},
+    {"user", "add", "NAME [--password P] [--administrator]", "add a user of the cluster's own",
+     run_user_add, 1, false},
     {"user", "ls", "", "the cluster's users", run_user_ls, 0, false},
-    {"user", "passwd", "NAME [--password P]", "give a user a new password", run_user_passwd, 1, false},
+    {"user", "passwd", "NAME [--password P]", "give a user a new password", run_user_passwd, 1,
+     false},
     {"user", "rm", "NAME", "remove a user", run_user_rm, 1, false},
 };
 const int command_count = sizeof commands / sizeof commands[0];
@@ -36,12 +43,14 @@ static void print_help(FILE *to)
     (void)fputs("usage: flotilla NOUN VERB [WORDS] [OPTIONS]\n\n", to);
     for (int i = 0; i < command_count; i++) {
         const struct command *k = &commands[i];
-        (void)fprintf(to, "  %s%s%s %s\n        %s\n", k->noun, k->verb ? " " : "", k->verb ? k->verb : "",
-                      k->usage, k->help);
+        (void)fprintf(to, "  %s%s%s %s\n        %s\n", k->noun, k->verb ? " " : "",
+                      k->verb ? k->verb : "", k->usage, k->help);
     }
-    (void)fputs("\nOptions of every command: --json or -o json, --timeout SECONDS, --config FILE\n"
-                "(default: $FLOTILLA_CONFIG, then /etc/flotilla/flotilla.conf), --help, --version.\n"
-                "Exit codes: 0 done, 1 error, 2 refused because it is not safe, 3 not found.\n", to);
+    (void)fputs(
+        "\nOptions of every command: --json or -o json, --timeout SECONDS, --config FILE\n"
+        "(default: $FLOTILLA_CONFIG, then /etc/flotilla/flotilla.conf), --help, --version.\n"
+        "Exit codes: 0 done, 1 error, 2 refused because it is not safe, 3 not found.\n",
+        to);
 }
 
 static const struct command *find(const struct args *a)
@@ -56,7 +65,8 @@ static const struct command *find(const struct args *a)
     return NULL;
 }
 
-/* An option counts only where its command's usage names it: a misspelt one never passes in silence. */
+/* An option counts only where its command's usage names it: a misspelt one never passes in silence.
+ */
 static const char *unknown_option(const struct args *a, const struct command *k)
 {
     char dashed[64];
@@ -93,7 +103,8 @@ int main(int argc, char **argv)
     if (!args_parse(&c.args, argc, argv, error))
         return fail("%s", error);
     const char *environment = getenv("FLOTILLA_CONFIG");
-    c.config_path = args_option(&c.args, "config", environment ? environment : "/etc/flotilla/flotilla.conf");
+    c.config_path =
+        args_option(&c.args, "config", environment ? environment : "/etc/flotilla/flotilla.conf");
     if (args_flag(&c.args, "version")) {
         (void)printf("flotilla %s\n", options_version());
         return EXIT_OK;

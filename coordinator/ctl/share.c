@@ -22,10 +22,14 @@ struct grants {
 
 static bool well_known(const char *name, struct sid *out)
 {
-    static const struct { const char *name; const struct sid *sid; } known[] = {
-        {"Everyone", &sid_everyone}, {"Authenticated Users", &sid_authenticated_users},
-        {"Administrators", &sid_builtin_administrators}, {"Users", &sid_builtin_users},
-        {"SYSTEM", &sid_system}};
+    static const struct {
+        const char *name;
+        const struct sid *sid;
+    } known[] = {{"Everyone", &sid_everyone},
+                 {"Authenticated Users", &sid_authenticated_users},
+                 {"Administrators", &sid_builtin_administrators},
+                 {"Users", &sid_builtin_users},
+                 {"SYSTEM", &sid_system}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcasecmp(known[i].name, name) == 0) {
             *out = *known[i].sid;
@@ -42,7 +46,8 @@ static bool cluster_user(const Fl__ClusterConfig *config, const char *name, stru
     return false;
 }
 
-static int add_grant(struct grants *g, const Fl__ClusterConfig *config, const char *name, uint32_t access)
+static int add_grant(struct grants *g, const Fl__ClusterConfig *config, const char *name,
+                     uint32_t access)
 {
     struct sid sid;
     bool known = sid_from_text(slice_str(name), &sid) || well_known(name, &sid) ||
@@ -68,12 +73,16 @@ static int add_grant(struct grants *g, const Fl__ClusterConfig *config, const ch
 
 static int read_grants(struct ctl *c, struct grants *g)
 {
-    static const struct { const char *option; uint32_t access; } levels[] = {
+    static const struct {
+        const char *option;
+        uint32_t access;
+    } levels[] = {
         {"full", ACCESS_FULL}, {"change", ACCESS_CHANGE}, {"read", ACCESS_READ}, {"no-access", 0}};
     Fl__Reply *reply = ctl_status(c);
     int r = reply != NULL ? EXIT_OK : EXIT_ERROR;
     for (size_t i = 0; i < sizeof levels / sizeof levels[0] && r == EXIT_OK; i++)
-        for (const char *name; r == EXIT_OK && (name = args_option(&c->args, levels[i].option, NULL)) != NULL;)
+        for (const char *name;
+             r == EXIT_OK && (name = args_option(&c->args, levels[i].option, NULL)) != NULL;)
             r = add_grant(g, reply->cluster->config, name, levels[i].access);
     if (r == EXIT_OK && g->count == 0) /* file permissions decide then */
         r = add_grant(g, reply->cluster->config, "Authenticated Users", ACCESS_FULL);
@@ -144,9 +153,12 @@ static json_t *grants_json(const Fl__Share *s)
     json_t *list = json_array();
     for (size_t i = 0; i < s->n_grants; i++) {
         const Fl__ShareGrant *g = s->grants[i];
-        const char *level = g->deny ? "none" : g->access == ACCESS_FULL ? "full"
-                            : g->access == ACCESS_CHANGE                ? "change" : "read";
-        json_array_append_new(list, json_pack("{s:s s:s}", "principal", g->principal, "access", level));
+        const char *level = g->deny                      ? "none"
+                            : g->access == ACCESS_FULL   ? "full"
+                            : g->access == ACCESS_CHANGE ? "change"
+                                                         : "read";
+        json_array_append_new(list,
+                              json_pack("{s:s s:s}", "principal", g->principal, "access", level));
     }
     return list;
 }
@@ -158,16 +170,20 @@ int run_share_ls(struct ctl *c)
         return EXIT_ERROR;
     const Fl__ClusterConfig *config = reply->cluster->config;
     json_t *list = json_array();
-    struct table_out *t = c->args.json ? NULL : table_begin(5, "NAME", "PATH", "SCALE-OUT", "ENCRYPT", "COMMENT");
+    struct table_out *t =
+        c->args.json ? NULL : table_begin(5, "NAME", "PATH", "SCALE-OUT", "ENCRYPT", "COMMENT");
     for (size_t i = 0; i < config->n_shares; i++) {
         const Fl__Share *s = config->shares[i];
         char path[8192];
-        (void)snprintf(path, sizeof path, "/%s%s%s", volume_name(config, s->volume), s->path[0] ? "/" : "", s->path);
+        (void)snprintf(path, sizeof path, "/%s%s%s", volume_name(config, s->volume),
+                       s->path[0] ? "/" : "", s->path);
         if (t != NULL)
-            table_row(t, s->name, path, s->scale_out ? "yes" : "no", s->encrypt ? "yes" : "no", s->comment);
-        json_array_append_new(list, json_pack("{s:s s:s s:b s:b s:b s:s s:o}", "name", s->name, "path", path,
-                                              "scale_out", s->scale_out, "continuous", s->continuous, "encrypt",
-                                              s->encrypt, "comment", s->comment, "grants", grants_json(s)));
+            table_row(t, s->name, path, s->scale_out ? "yes" : "no", s->encrypt ? "yes" : "no",
+                      s->comment);
+        json_array_append_new(list, json_pack("{s:s s:s s:b s:b s:b s:s s:o}", "name", s->name,
+                                              "path", path, "scale_out", s->scale_out, "continuous",
+                                              s->continuous, "encrypt", s->encrypt, "comment",
+                                              s->comment, "grants", grants_json(s)));
     }
     if (t != NULL)
         table_end(t);

@@ -12,9 +12,10 @@ static int hash_password(struct ctl *c, uint8_t hash[16])
         return EXIT_ERROR;
     if (password[0] == '\0')
         return fail("an empty password is not allowed");
-    return nt_hash(password, hash) ? EXIT_OK
-                                   : fail("the password cannot be hashed: it must be UTF-8, and OpenSSL's "
-                                          "legacy provider must be installed");
+    return nt_hash(password, hash)
+               ? EXIT_OK
+               : fail("the password cannot be hashed: it must be UTF-8, and OpenSSL's "
+                      "legacy provider must be installed");
 }
 
 int run_user_add(struct ctl *c)
@@ -31,7 +32,8 @@ int run_user_add(struct ctl *c)
     command.body_case = FL__COMMAND__BODY_USER_ADD;
     command.user_add = &add;
     r = ctl_command(c, &command, NULL);
-    if (r == EXIT_OK && !print_json(c, json_pack("{s:s s:b}", "name", add.name, "administrator", add.administrator)))
+    if (r == EXIT_OK && !print_json(c, json_pack("{s:s s:b}", "name", add.name, "administrator",
+                                                 add.administrator)))
         (void)printf("user '%s' was added\n", add.name);
     return r;
 }

@@ -51,18 +51,21 @@ int run_volume_ls(struct ctl *c)
         return EXIT_ERROR;
     const Fl__ClusterConfig *config = reply->cluster->config;
     json_t *list = json_array();
-    struct table_out *t = c->args.json ? NULL : table_begin(5, "NAME", "REPLICAS", "GROUPS", "EXTENT", "HEALTH");
+    struct table_out *t =
+        c->args.json ? NULL : table_begin(5, "NAME", "REPLICAS", "GROUPS", "EXTENT", "HEALTH");
     for (size_t i = 0; i < config->n_volumes; i++) {
         const Fl__Volume *v = config->volumes[i];
         char replicas[16], groups[16], extent[32];
         (void)snprintf(replicas, sizeof replicas, "%u", v->replicas);
         (void)snprintf(groups, sizeof groups, "%zu", v->n_groups);
-        (void)snprintf(extent, sizeof extent, "%llu MiB", (unsigned long long)(v->extent_bytes >> 20));
+        (void)snprintf(extent, sizeof extent, "%llu MiB",
+                       (unsigned long long)(v->extent_bytes >> 20));
         if (t != NULL)
             table_row(t, v->name, replicas, groups, extent, health(config, v));
         json_array_append_new(list, json_pack("{s:s s:i s:i s:I s:s}", "name", v->name, "replicas",
-                                              (int)v->replicas, "groups", (int)v->n_groups, "extent_bytes",
-                                              (json_int_t)v->extent_bytes, "health", health(config, v)));
+                                              (int)v->replicas, "groups", (int)v->n_groups,
+                                              "extent_bytes", (json_int_t)v->extent_bytes, "health",
+                                              health(config, v)));
     }
     if (t != NULL)
         table_end(t);

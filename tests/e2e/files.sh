@@ -41,8 +41,8 @@ refute 'a wrong password' NT_STATUS_LOGON_FAILURE smbclient //127.0.0.11/general
 refute 'an unknown user' NT_STATUS_LOGON_FAILURE smbclient //127.0.0.11/general -U 'nobody%x' -c ls
 refute 'an unknown share' NT_STATUS_BAD_NETWORK_NAME smb 1 nosuch ls
 refute 'anonymous' NT_STATUS smbclient //127.0.0.11/general -N -U '%' -c ls
-refute 'a name too long' NT_STATUS_OBJECT_NAME_INVALID smb 1 general "mkdir $(printf 'x%.0s' {1..256})"
+says 'a name too long' NT_STATUS_OBJECT_NAME_INVALID smb 1 general "mkdir $(printf 'x%.0s' {1..256})"
 refute 'a path through a file' NT_STATUS_OBJECT_PATH_NOT_FOUND smb 1 general 'get five.bin\x y'
 refute 'a missing file' NT_STATUS_OBJECT_NAME_NOT_FOUND smb 1 general 'get missing y'
-refute 'a directory in the way' NT_STATUS_OBJECT_NAME_COLLISION smb 1 general 'mkdir tree'
-refute 'a directory that is not empty' NT_STATUS_DIRECTORY_NOT_EMPTY smb 1 general 'rmdir tree'
+says 'a directory in the way' NT_STATUS_OBJECT_NAME_COLLISION smb 1 general 'mkdir tree'
+says 'a directory that is not empty' NT_STATUS_DIRECTORY_NOT_EMPTY smb 1 general 'rmdir tree'

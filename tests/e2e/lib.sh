@@ -3,6 +3,7 @@
 #
 #   check NAME COMMAND...    `ok` when the command succeeds
 #   refute NAME TEXT COMMAND...   `ok` when it fails and says TEXT
+#   says NAME TEXT COMMAND...     `ok` when it says TEXT (smbclient succeeds at failing)
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 password=Flotilla-1
@@ -44,6 +45,18 @@ refute() {
     if "$@" >"$work/out" 2>&1; then
         echo "not ok - $name (it succeeded)"
     elif grep -q -- "$text" "$work/out"; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name (it does not say '$text')"
+        sed 's/^/    /' "$work/out" | tail -n 20
+    fi
+}
+
+says() {
+    local name=$1 text=$2
+    shift 2
+    "$@" >"$work/out" 2>&1
+    if grep -q -- "$text" "$work/out"; then
         echo "ok - $name"
     else
         echo "not ok - $name (it does not say '$text')"
