@@ -34,7 +34,8 @@ static void destroy(struct buffers *b, struct buffer *one)
 static bool make_room(struct buffers *b, size_t bytes)
 {
     for (uint32_t i = 0; i < BUFFER_CLASSES && b->bytes + bytes > b->bytes_max; i++)
-        for (struct list *l; b->bytes + bytes > b->bytes_max && (l = list_pop(&b->idle[i])) != NULL;)
+        for (struct list *l;
+             b->bytes + bytes > b->bytes_max && (l = list_pop(&b->idle[i])) != NULL;)
             destroy(b, container_of(l, struct buffer, link));
     return b->bytes + bytes <= b->bytes_max;
 }
@@ -60,7 +61,7 @@ handle buffers_get(struct buffers *b, size_t len, uint8_t **at)
 {
     uint32_t class = 0;
     while (class < BUFFER_CLASSES && class_bytes[class] < len)
-        class++;
+        class ++;
     must(class < BUFFER_CLASSES);
     struct list *l = list_pop(&b->idle[class]);
     struct buffer *one = l ? container_of(l, struct buffer, link) : create(b, class);

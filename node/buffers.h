@@ -1,6 +1,6 @@
 #pragma once
-/* Buffers that outlive a step: received frames and data on its way out. Aligned for O_DIRECT, kept in
- * a few sizes so that the busy ones are reused, all within one budget. */
+/* Buffers that outlive a step: received frames and data on its way out. Aligned for O_DIRECT, kept
+ * in a few sizes so that the busy ones are reused, all within one budget. */
 #include "proto/base/list.h"
 #include "proto/base/table.h"
 
@@ -10,7 +10,7 @@ struct buffers {
     struct mem *mem;
     struct table table;
     struct list idle[BUFFER_CLASSES];
-    uint64_t bytes, bytes_max;       /* of all buffers, idle ones included */
+    uint64_t bytes, bytes_max; /* of all buffers, idle ones included */
 };
 
 bool buffers_init(struct buffers *b, struct mem *mem, uint64_t bytes_max);

@@ -229,6 +229,8 @@ void node_stats(const struct node *n, struct node_stats *stats)
     stats->trouble = n->control != NULL ? control_trouble(n->control) : "the store is starting";
 }
 
+const struct replication *node_replication(const struct node *n) { return n->replication; }
+
 void node_check(const struct node *n)
 {
     smb_check(n->smb);

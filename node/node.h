@@ -10,8 +10,8 @@
  *
  * Within a step the parts take turns from one queue, so none is entered twice. The sink is called
  * during the step with each thing that must be done outside; what it is shown is borrowed for the
- * call. It must not step the node. Buffers (of received frames, of data read) belong to the node and
- * are known by handles. */
+ * call. It must not step the node. Buffers (of received frames, of data read) belong to the node
+ * and are known by handles. */
 #include "node/control/control.h"
 #include "node/replication/replication.h"
 #include "node/smb/smb.h"
@@ -19,13 +19,13 @@
 #include "proto/base/trace.h"
 
 enum node_event_type {
-    NODE_EV_START, /* first event, once */
-    NODE_EV_SMB,   /* CONNECT, DISCONNECT, FRAME, AUTH of smb.h */
+    NODE_EV_START,   /* first event, once */
+    NODE_EV_SMB,     /* CONNECT, DISCONNECT, FRAME, AUTH of smb.h */
     NODE_EV_CONTROL, /* LINK_UP, LINK_DOWN, MESSAGE of control.h */
     NODE_EV_PEER_UP,
     NODE_EV_PEER_DOWN,
-    NODE_EV_PEER,  /* one frame from another node */
-    NODE_EV_DISK,  /* outcome of a NODE_DO_DISK */
+    NODE_EV_PEER, /* one frame from another node */
+    NODE_EV_DISK, /* outcome of a NODE_DO_DISK */
     NODE_EV_TICK,
 };
 
@@ -37,27 +37,34 @@ struct node_event {
     union {
         const struct smb_event *smb;         /* time and entropy are filled in by the node */
         const struct control_event *control; /* likewise */
-        struct { uint32_t node_id; uint64_t session; } link;
+        struct {
+            uint32_t node_id;
+            uint64_t session;
+        } link;
         struct {
             uint32_t node_id;
             uint64_t session;
             struct slice control, data; /* data lies in buf, unless buf is {0} */
             handle buf;
         } peer;
-        struct { uint64_t token; enum store_result result; uint64_t count; } disk;
+        struct {
+            uint64_t token;
+            enum store_result result;
+            uint64_t count;
+        } disk;
     };
 };
 
 enum node_effect_type {
-    NODE_DO_SMB_SEND,  /* to a client; see smb.h. The sink ends with node_buffer_put(send.buf) */
+    NODE_DO_SMB_SEND, /* to a client; see smb.h. The sink ends with node_buffer_put(send.buf) */
     NODE_DO_SMB_CLOSE,
     NODE_DO_AUTH,
-    NODE_DO_CONTROL,   /* CONNECT, DISCONNECT, SEND of control.h */
-    NODE_DO_PEER,      /* a message to another node */
+    NODE_DO_CONTROL, /* CONNECT, DISCONNECT, SEND of control.h */
+    NODE_DO_PEER,    /* a message to another node */
     NODE_DO_DISK,
-    NODE_DO_CONFIG,    /* for the shell: peers to link with, users for the key file */
-    NODE_DO_LEASE,     /* for the log and the status */
-    NODE_DO_REFUSED,   /* the store's directory must not be used: stop */
+    NODE_DO_CONFIG,  /* for the shell: peers to link with, users for the key file */
+    NODE_DO_LEASE,   /* for the log and the status */
+    NODE_DO_REFUSED, /* the store's directory must not be used: stop */
 };
 
 struct node_effect {
@@ -65,8 +72,15 @@ struct node_effect {
     union {
         const struct smb_effect *smb;
         const struct control_effect *control;
-        struct { uint32_t node_id; uint64_t session; struct slice control, data; } peer;
-        struct { uint64_t token; const struct store_disk *op; } disk;
+        struct {
+            uint32_t node_id;
+            uint64_t session;
+            struct slice control, data;
+        } peer;
+        struct {
+            uint64_t token;
+            const struct store_disk *op;
+        } disk;
         const Fl__ClusterConfig *config;
         bool lease_valid;
         const char *why;
@@ -114,5 +128,7 @@ struct node_stats {
     const char *trouble; /* why the line to the coordinators is not up; "" */
 };
 void node_stats(const struct node *n, struct node_stats *out);
+/* For the simulator's oracles. */
+const struct replication *node_replication(const struct node *n);
 /* Every invariant of every part; fails by must(). */
 void node_check(const struct node *n);

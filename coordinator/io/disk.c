@@ -50,7 +50,7 @@ struct disk {
     bool told;
 };
 
-/* ---- the writer's thread -------------------------------------------------------------------------- */
+/* ---- the writer's thread --------------------------------------------------------------------- */
 
 static int fail(struct disk *d, const char *what, struct raft_file f)
 {
@@ -144,7 +144,9 @@ static int do_rename(struct disk *d, const struct op *op)
     if (forget(d, op->fx.file.file) != 0 || forget(d, op->fx.file.to) != 0)
         return -1;
     d->directory_dirty = true;
-    return renameat(d->directory, from, d->directory, to) == 0 ? 0 : fail(d, "rename", op->fx.file.file);
+    return renameat(d->directory, from, d->directory, to) == 0
+               ? 0
+               : fail(d, "rename", op->fx.file.file);
 }
 
 static int do_delete(struct disk *d, const struct op *op)
@@ -188,7 +190,8 @@ static int sync_all(struct disk *d, uint64_t token)
     return 0;
 }
 
-/* One operation; *due is the highest SYNC not yet answered. Frees the operation, unless it was a read. */
+/* One operation; *due is the highest SYNC not yet answered. Frees the operation, unless it was a
+ * read. */
 static int carry_out(struct disk *d, struct op *op, uint64_t *due)
 {
     int r = 0;
@@ -247,7 +250,7 @@ static void *writer_main(void *arg)
     }
 }
 
-/* ---- the loop's thread ------------------------------------------------------------------------------ */
+/* ---- the loop's thread ----------------------------------------------------------------------- */
 
 static void on_wake(uv_async_t *wake)
 {
@@ -356,7 +359,8 @@ void disk_free(struct disk *d)
     uv_close((uv_handle_t *)&d->wake, on_closed);
 }
 
-bool disk_read_now(const struct disk *d, struct raft_file file, uint64_t offset, uint8_t *to, size_t len)
+bool disk_read_now(const struct disk *d, struct raft_file file, uint64_t offset, uint8_t *to,
+                   size_t len)
 {
     char name[RAFT_FILE_NAME_BYTES];
     raft_file_name(file, name);

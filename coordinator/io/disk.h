@@ -3,8 +3,8 @@
  *
  * Operations are carried out in the order they were asked for. A SYNC is answered when everything
  * before it is durable; SYNCs that have gathered meanwhile share one fdatasync: that is the group
- * commit. A rename or a deletion never overtakes a SYNC asked for before it. The first error ends all
- * work: nothing that follows a lost write may reach the disk. */
+ * commit. A rename or a deletion never overtakes a SYNC asked for before it. The first error ends
+ * all work: nothing that follows a lost write may reach the disk. */
 #include "coordinator/raft/raft.h"
 #include <uv.h>
 

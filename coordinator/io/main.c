@@ -9,7 +9,8 @@
 
 #define MEMORY_MAX ((size_t)16 << 30)
 
-/* The ClusterInit that `flotilla cluster init` left for the first leader; NULL when there is none. */
+/* The ClusterInit that `flotilla cluster init` left for the first leader; NULL when there is none.
+ */
 static Fl__ClusterInit *load_founding(const char *path)
 {
     FILE *f = path[0] != '\0' ? fopen(path, "rb") : NULL;
@@ -32,7 +33,8 @@ int main(int argc, char **argv)
     s.settings = start.settings;
     s.tls = start.tls;
     if (!s.settings.coordinator_enabled) {
-        log_error("%s: [coordinator] enabled is not yes: this machine is no coordinator", start.config);
+        log_error("%s: [coordinator] enabled is not yes: this machine is no coordinator",
+                  start.config);
         return 1;
     }
     tls_context_allow_anonymous(s.tls); /* for machines that join; they may do nothing else */

@@ -14,7 +14,7 @@ static struct peer *find(struct server *s, uint64_t id)
     return NULL;
 }
 
-/* ---- the link we dialled ----------------------------------------------------------------------------- */
+/* ---- the link we dialled --------------------------------------------------------------------- */
 
 static void on_up(struct link *l, const struct tls_peer *who)
 {
@@ -34,7 +34,8 @@ static void on_frame(struct link *l, const struct frame *f)
 {
     (void)f; /* it answers on its own link to us */
     struct peer *p = link_owner(l);
-    log_warn("coordinator %llu sent a frame on the wrong link, ignoring", (unsigned long long)p->id);
+    log_warn("coordinator %llu sent a frame on the wrong link, ignoring",
+             (unsigned long long)p->id);
 }
 
 static void on_down(struct link *l, bool by_peer, const char *why)
@@ -62,7 +63,7 @@ void peers_send(struct server *s, uint64_t id, struct slice bytes)
         link_send_frame(p->out, &(struct frame){.kind = FRAME_RAFT, .data = bytes});
 }
 
-/* ---- the link it dialled ------------------------------------------------------------------------------ */
+/* ---- the link it dialled --------------------------------------------------------------------- */
 
 bool peers_adopt(struct server *s, struct link *l, const struct tls_peer *who)
 {
@@ -90,7 +91,7 @@ void peers_lost_incoming(struct server *s, const struct link *l)
             s->peers[i].in = NULL;
 }
 
-/* ---- membership ------------------------------------------------------------------------------------------ */
+/* ---- membership ------------------------------------------------------------------------------ */
 
 static bool is_member(const struct server *s, uint64_t id)
 {

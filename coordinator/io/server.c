@@ -31,13 +31,16 @@ static uint64_t filetime_now(void)
 static void sign(struct server *s, const struct coordinator_effect *e)
 {
     char error[TLS_ERROR_MAX];
-    struct pki_subject subject = {
-        .name = e->sign.name, .role = TLS_ROLE_NODE, .node_id = e->sign.node_id, .address = e->sign.address};
+    struct pki_subject subject = {.name = e->sign.name,
+                                  .role = TLS_ROLE_NODE,
+                                  .node_id = e->sign.node_id,
+                                  .address = e->sign.address};
     char *cert = pki_sign(e->sign.csr_pem, e->sign.ca_key_pem, e->sign.ca_cert_pem, &subject,
                           CERTIFICATE_DAYS, error);
     if (cert == NULL)
         log_warn("'%s' wants to join: %s", e->sign.name, error);
-    server_defer(s, (struct deferred){.what = DEFER_SIGNED, .id = e->sign.client, .cert_pem = cert});
+    server_defer(s,
+                 (struct deferred){.what = DEFER_SIGNED, .id = e->sign.client, .cert_pem = cert});
 }
 
 static void on_raft_effect(struct server *s, const struct raft_effect *fx)
@@ -55,11 +58,11 @@ static void on_raft_effect(struct server *s, const struct raft_effect *fx)
 
 static void on_role(const struct coordinator_effect *e)
 {
-    static const char *const names[] = {
-        [RAFT_ROLE_FOLLOWER] = "follows", [RAFT_ROLE_CANDIDATE] = "stands for election",
-        [RAFT_ROLE_LEADER] = "leads"};
-    log_info("%s in term %llu (leader: %llu)", names[e->role.role], (unsigned long long)e->role.term,
-             (unsigned long long)e->role.leader);
+    static const char *const names[] = {[RAFT_ROLE_FOLLOWER] = "follows",
+                                        [RAFT_ROLE_CANDIDATE] = "stands for election",
+                                        [RAFT_ROLE_LEADER] = "leads"};
+    log_info("%s in term %llu (leader: %llu)", names[e->role.role],
+             (unsigned long long)e->role.term, (unsigned long long)e->role.leader);
 }
 
 static void carry_out(struct server *s, const struct coordinator_effect *e)
@@ -156,7 +159,7 @@ void server_defer(struct server *s, struct deferred d)
         drain(s);
 }
 
-/* ---- time, signals, disk -------------------------------------------------------------------------------- */
+/* ---- time, signals, disk --------------------------------------------------------------------- */
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -213,7 +216,7 @@ bool server_read_state(void *ctx, struct raft_file file, uint64_t offset, uint8_
     return disk_read_now(s->disk, file, offset, to, len);
 }
 
-/* ---- start ------------------------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static void on_connection(uv_stream_t *listener, int status)
 {

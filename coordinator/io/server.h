@@ -1,12 +1,12 @@
 #pragma once
-/* The coordinator's shell: a libuv loop that carries sockets, files and time to the pure core, and its
- * effects back.
+/* The coordinator's shell: a libuv loop that carries sockets, files and time to the pure core, and
+ * its effects back.
  *
  *   peers.c   links to the other coordinators      clients.c  nodes, witnesses, administrators
  *   disk.c    the log's files                      server.c   steps, effects, timer, signals
  *
- * A step is never entered from within another: what happens while effects are carried out (a link that
- * breaks while it is written to) waits in `deferred`. */
+ * A step is never entered from within another: what happens while effects are carried out (a link
+ * that breaks while it is written to) waits in `deferred`. */
 #include "coordinator/io/disk.h"
 #include "coordinator/service/coordinator.h"
 #include "proto/base/map.h"
@@ -73,8 +73,8 @@ void clients_drop_link(struct server *s, struct link *l);
 
 /* peers.c */
 void peers_send(struct server *s, uint64_t peer, struct slice bytes);
-/* A link that was accepted turned out to be another coordinator's: it sends Raft messages. False when
- * the certificate is not that of a machine of this cluster. */
+/* A link that was accepted turned out to be another coordinator's: it sends Raft messages. False
+ * when the certificate is not that of a machine of this cluster. */
 bool peers_adopt(struct server *s, struct link *l, const struct tls_peer *who);
 void peers_receive(struct server *s, uint64_t peer, const struct frame *f);
 void peers_lost_incoming(struct server *s, const struct link *l);

@@ -18,7 +18,7 @@ char *leader_address(struct coordinator *c, uint64_t raft_id)
         memcpy(copy, m.address, len);
         return copy;
     }
-    return (char *)(uintptr_t)"";
+    return (char *)(uintptr_t) "";
 }
 
 static void send_away(struct coordinator *c, struct client *client, uint64_t leader)
@@ -74,7 +74,7 @@ void dismiss_clients(struct coordinator *c, uint64_t leader)
         send_away(c, k, leader);
 }
 
-/* ---- Hello ------------------------------------------------------------------------------------------ */
+/* ---- Hello ----------------------------------------------------------------------------------- */
 
 static void welcome(struct coordinator *c, struct client *k, uint64_t session, bool state_lost)
 {
@@ -149,7 +149,7 @@ static void on_registered(struct coordinator *c, struct client *k, const Fl__Rep
         deliver_notice(c, notices[i]);
 }
 
-/* ---- configuration and notices ----------------------------------------------------------------------- */
+/* ---- configuration and notices --------------------------------------------------------------- */
 
 static void send_config(struct coordinator *c, struct client *k)
 {
@@ -185,9 +185,10 @@ void deliver_notice(struct coordinator *c, const Fl__Notice *notice)
     }
 }
 
-/* ---- commands and queries --------------------------------------------------------------------------- */
+/* ---- commands and queries -------------------------------------------------------------------- */
 
-/* Which roles may send a command through the log. Register, NodeDown and the like are the service's. */
+/* Which roles may send a command through the log. Register, NodeDown and the like are the
+ * service's. */
 static bool command_allowed(const struct client *k, const Fl__Command *command)
 {
     uint32_t body = (uint32_t)command->body_case;
@@ -328,7 +329,7 @@ static void answer_query(struct coordinator *c, struct client *k, const struct r
     send_control(c, k->id, &m);
 }
 
-/* ---- joining ---------------------------------------------------------------------------------------- */
+/* ---- joining --------------------------------------------------------------------------------- */
 
 static const char *node_address(struct coordinator *c, uint32_t node_id)
 {
@@ -345,8 +346,10 @@ static void check_invitation(struct coordinator *c, struct client *k, const stru
         pb_unpack(&fl__join_request__descriptor, slice_of(r->bytes, r->len), &c->arena);
     must(join != NULL);
     char *name = NULL;
-    if (!meta_invitation(c->meta, pb_slice(join->token), c->filetime, &c->arena, &name, &k->node_id)) {
-        drop_client(c, k, "the token is unknown, used or expired; make a new one: flotilla node add");
+    if (!meta_invitation(c->meta, pb_slice(join->token), c->filetime, &c->arena, &name,
+                         &k->node_id)) {
+        drop_client(c, k,
+                    "the token is unknown, used or expired; make a new one: flotilla node add");
         return;
     }
     size_t len = strlen(name) + 1;
@@ -409,7 +412,7 @@ void answer_read(struct coordinator *c, struct request *r)
     request_free(c, r);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static void on_subscribe(struct coordinator *c, struct client *k, const Fl__Subscribe *subscribe)
 {
@@ -423,7 +426,9 @@ static void dispatch(struct coordinator *c, struct client *k, Fl__Control *m,
 {
     switch (m->body_case) {
     case FL__CONTROL__BODY_HELLO: on_hello(c, k, m->hello); break;
-    case FL__CONTROL__BODY_LEASE_REQUEST: ask(c, k, REQUEST_LEASE, m->lease_request->nonce, NULL); break;
+    case FL__CONTROL__BODY_LEASE_REQUEST:
+        ask(c, k, REQUEST_LEASE, m->lease_request->nonce, NULL);
+        break;
     case FL__CONTROL__BODY_COMMAND: on_command(c, k, m->command->command); break;
     case FL__CONTROL__BODY_QUERY:
         if (m->query->query != NULL)

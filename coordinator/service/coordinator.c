@@ -56,8 +56,8 @@ void coordinator_free(struct coordinator *c)
     mem_free(c->mem, c, sizeof *c);
 }
 
-/* The first leader of a new cluster writes down what the administrator said it is. Proposed again by
- * the next leader when it did not commit; meta refuses a second one. */
+/* The first leader of a new cluster writes down what the administrator said it is. Proposed again
+ * by the next leader when it did not commit; meta refuses a second one. */
 static void found_cluster(struct coordinator *c)
 {
     struct raft_engine_status status;

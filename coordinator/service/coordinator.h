@@ -32,11 +32,11 @@ struct coordinator_peer {
 };
 
 enum coordinator_event_type {
-    COORDINATOR_EV_RAFT,        /* any event of the Raft engine, as it is */
+    COORDINATOR_EV_RAFT, /* any event of the Raft engine, as it is */
     COORDINATOR_EV_CLIENT_UP,
     COORDINATOR_EV_CLIENT_DOWN,
     COORDINATOR_EV_CLIENT_MESSAGE, /* the control part of one frame */
-    COORDINATOR_EV_SIGNED,      /* outcome of COORDINATOR_DO_SIGN */
+    COORDINATOR_EV_SIGNED,         /* outcome of COORDINATOR_DO_SIGN */
     COORDINATOR_EV_TICK,
 };
 
@@ -47,38 +47,55 @@ struct coordinator_event {
     uint64_t entropy[2]; /* fresh, every event */
     union {
         const struct raft_engine_event *raft; /* its now_ns is the same */
-        struct { uint64_t client; struct coordinator_peer peer; } client_up;
-        struct { uint64_t client; bool by_peer; } client_down; /* by_peer: their end closed it */
+        struct {
+            uint64_t client;
+            struct coordinator_peer peer;
+        } client_up;
+        struct {
+            uint64_t client;
+            bool by_peer;
+        } client_down; /* by_peer: their end closed it */
         struct {
             uint64_t client;
             struct slice bytes;
             struct slice token_hash; /* SHA-256 of a JoinRequest's token, else empty */
         } message;
-        struct { uint64_t client; struct slice cert_pem; } signed_; /* empty: could not be signed */
+        struct {
+            uint64_t client;
+            struct slice cert_pem;
+        } signed_; /* empty: could not be signed */
     };
 };
 
 enum coordinator_effect_type {
-    COORDINATOR_DO_RAFT, /* SEND, FILE_*, SYNC, FILE_READ, FATAL of the Raft engine */
-    COORDINATOR_DO_SEND, /* a whole frame to a client */
+    COORDINATOR_DO_RAFT,  /* SEND, FILE_*, SYNC, FILE_READ, FATAL of the Raft engine */
+    COORDINATOR_DO_SEND,  /* a whole frame to a client */
     COORDINATOR_DO_CLOSE, /* after what was sent has left; no CLIENT_DOWN follows */
-    COORDINATOR_DO_SIGN, /* sign a joining machine's request with the cluster's CA */
-    COORDINATOR_DO_ROLE, /* for the log */
+    COORDINATOR_DO_SIGN,  /* sign a joining machine's request with the cluster's CA */
+    COORDINATOR_DO_ROLE,  /* for the log */
 };
 
 struct coordinator_effect {
     enum coordinator_effect_type type;
     union {
         const struct raft_effect *raft;
-        struct { uint64_t client; struct slice bytes; } send;
-        struct { uint64_t client; } close;
+        struct {
+            uint64_t client;
+            struct slice bytes;
+        } send;
+        struct {
+            uint64_t client;
+        } close;
         struct {
             uint64_t client;
             struct slice csr_pem, ca_key_pem, ca_cert_pem;
             const char *name, *address;
             uint32_t node_id;
         } sign;
-        struct { enum raft_role role; uint64_t term, leader; } role;
+        struct {
+            enum raft_role role;
+            uint64_t term, leader;
+        } role;
     };
 };
 
@@ -99,7 +116,8 @@ struct coordinator_config {
 
 struct coordinator;
 
-/* `mem`, `trace` (may be NULL) and what config points to outlive it. NULL when memory is refused. */
+/* `mem`, `trace` (may be NULL) and what config points to outlive it. NULL when memory is refused.
+ */
 struct coordinator *coordinator_new(struct mem *mem, const struct coordinator_config *config,
                                     struct trace *trace);
 /* Accepts NULL. */

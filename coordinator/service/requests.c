@@ -51,8 +51,8 @@ void propose(struct coordinator *c, struct request *r, const Fl__Command *comman
         return;
     }
     struct raft_submission item = {.token = r->token, .command = packed};
-    raft_feed(c, &(struct raft_engine_event){
-                     .kind = RAFT_EV_SUBMIT, .submit = {.items = &item, .count = 1}});
+    raft_feed(c, &(struct raft_engine_event){.kind = RAFT_EV_SUBMIT,
+                                             .submit = {.items = &item, .count = 1}});
 }
 
 void ask_read(struct coordinator *c, struct request *r)
@@ -60,7 +60,7 @@ void ask_read(struct coordinator *c, struct request *r)
     raft_feed(c, &(struct raft_engine_event){.kind = RAFT_EV_READ, .read = {.token = r->token}});
 }
 
-/* ---- obeying the engine ---------------------------------------------------------------------------- */
+/* ---- obeying the engine ---------------------------------------------------------------------- */
 
 static void on_apply(struct coordinator *c, const struct raft_effect *fx)
 {
@@ -93,8 +93,8 @@ static void on_submitted(struct coordinator *c, const struct raft_effect *fx)
     struct request *r = map_get_u64(&c->requests, fx->submitted.token);
     if (r == NULL)
         return;
-    /* Committed: answered by its APPLY, unless the command waits; then the completion goes by node and
-     * sequence. Not committed, or nobody knows: the client asks the next leader, under the same
+    /* Committed: answered by its APPLY, unless the command waits; then the completion goes by node
+     * and sequence. Not committed, or nobody knows: the client asks the next leader, under the same
      * sequence; its connection is closed when the role changes. */
     if (fx->submitted.status == RAFT_SUBMIT_BUSY && r->kind == REQUEST_COMMAND) {
         struct client *client = map_get_u64(&c->clients, r->client);
@@ -133,7 +133,8 @@ static void on_restore(struct coordinator *c, const struct raft_effect *fx)
     size_t len = (size_t)fx->restore.len;
     uint8_t *bytes = mem_alloc(c->mem, len);
     must(bytes != NULL); /* a coordinator that cannot hold the state must not serve */
-    must(c->config.read_file(c->config.read_file_ctx, fx->restore.file, fx->restore.offset, bytes, len));
+    must(c->config.read_file(c->config.read_file_ctx, fx->restore.file, fx->restore.offset, bytes,
+                             len));
     struct meta *restored = meta_load(c->mem, slice_of(bytes, len));
     must(restored != NULL); /* the engine verified the hash: an unknown format */
     mem_free(c->mem, bytes, len);

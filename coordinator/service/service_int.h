@@ -16,7 +16,7 @@ struct client {
     uint64_t id;
     Fl__Role role;
     char name[256];
-    bool greeted;     /* Hello was accepted and answered, or is being registered */
+    bool greeted; /* Hello was accepted and answered, or is being registered */
     bool subscribed, secrets;
     uint32_t node_id; /* nodes and witnesses, after Hello */
     uint64_t session; /* nodes, after Welcome */
@@ -38,9 +38,9 @@ enum request_kind {
 struct request {
     uint64_t token, client;
     enum request_kind kind;
-    uint64_t id;        /* sequence, query id or nonce: the client's own */
-    uint32_t node_id;   /* INTERNAL NodeDown: of whom */
-    uint8_t *bytes;     /* QUERY: packed Query; INVITED: packed JoinRequest; REGISTER: incarnation */
+    uint64_t id;      /* sequence, query id or nonce: the client's own */
+    uint32_t node_id; /* INTERNAL NodeDown: of whom */
+    uint8_t *bytes;   /* QUERY: packed Query; INVITED: packed JoinRequest; REGISTER: incarnation */
     size_t len;
 };
 
@@ -59,10 +59,10 @@ struct coordinator {
     struct meta *meta;
     struct raft_effects raft_effects;
     struct coordinator_effects effects;
-    struct arena arena;    /* of the step */
-    struct map clients;    /* client id → struct client */
-    struct map requests;   /* token → struct request */
-    struct map leases;     /* node id → struct lease */
+    struct arena arena;  /* of the step */
+    struct map clients;  /* client id → struct client */
+    struct map requests; /* token → struct request */
+    struct map leases;   /* node id → struct lease */
     uint64_t next_token, now_ns, filetime;
     uint64_t entropy[2];
     uint64_t leader_since_ns; /* 0: not the leader */
@@ -104,7 +104,8 @@ void answer_command(struct coordinator *c, struct request *r, const Fl__Reply *r
 /* Answers a request whose ReadIndex round is over. */
 void answer_read(struct coordinator *c, struct request *r);
 /* Sends a reply to the node's client, if it is connected here. */
-void answer_node(struct coordinator *c, uint32_t node_id, uint64_t sequence, const Fl__Reply *reply);
+void answer_node(struct coordinator *c, uint32_t node_id, uint64_t sequence,
+                 const Fl__Reply *reply);
 void deliver_notice(struct coordinator *c, const Fl__Notice *notice);
 void push_config(struct coordinator *c);
 /* No longer the leader: every client is sent away. */

@@ -13,8 +13,8 @@
 #define MS UINT64_C(1000000)
 
 enum {
-    RETRY_MS = 40,           /* between attempts while nobody leads */
-    CONNECT_MAX_MS = 1500,   /* a coordinator that does not answer is not the leader */
+    RETRY_MS = 40,         /* between attempts while nobody leads */
+    CONNECT_MAX_MS = 1500, /* a coordinator that does not answer is not the leader */
     RENEW_MS = 500,
     LEASE_MARGIN_PERCENT = 5, /* clocks drift: count the lease a little shorter than granted */
     STEP_ARENA_MAX = 16 << 20,
@@ -30,7 +30,8 @@ static const struct sm_state states[] = {
     [SERVING] = {"serving", MAY(WAITING)},
 };
 
-/* A command or query without an answer. Its packed message is kept, so that it can be sent again. */
+/* A command or query without an answer. Its packed message is kept, so that it can be sent again.
+ */
 struct pending {
     struct list link;
     uint64_t token, sequence; /* sequence: of the command, or the query's id */
@@ -45,14 +46,14 @@ struct control {
     char *coordinators[CONTROL_COORDINATORS_MAX];
     char redirect[64]; /* where NotLeader sent us, or "" */
     struct sm sm;
-    uint32_t attempt;  /* which coordinator to try next */
+    uint32_t attempt; /* which coordinator to try next */
     uint64_t deadline_ns, renew_ns, asked_ns, heard_ns, lease_until_ns;
     uint64_t nonce, next_sequence;
     uint32_t lease_ms;
     struct list pending; /* in order of sequence */
     struct map by_sequence;
     uint32_t pending_count, sent_count;
-    struct arena arena;        /* of the step */
+    struct arena arena;           /* of the step */
     struct arena config_arena[2]; /* of the configuration in force, and the one before */
     uint32_t config_turn;
     uint64_t session; /* of our registration */
@@ -64,9 +65,9 @@ static struct control_effect *emit(struct control *c, enum control_effect_type t
 {
     if (c->effects.count == c->effects.cap) {
         uint32_t cap = c->effects.cap ? c->effects.cap * 2 : 64;
-        void *grown = mem_resize(c->mem, c->effects.items,
-                                 c->effects.cap * sizeof(struct control_effect),
-                                 cap * sizeof(struct control_effect));
+        void *grown =
+            mem_resize(c->mem, c->effects.items, c->effects.cap * sizeof(struct control_effect),
+                       cap * sizeof(struct control_effect));
         must(grown != NULL); /* bounded by CONTROL_PENDING_MAX; budgeted by the caller */
         c->effects.items = grown;
         c->effects.cap = cap;
@@ -117,7 +118,8 @@ static void wait_and_retry(struct control *c, uint64_t now_ns)
     c->sent_count = 0;
 }
 
-/* This side ends the connection: the leader may take that for our death, so the lease goes first. */
+/* This side ends the connection: the leader may take that for our death, so the lease goes first.
+ */
 static void hang_up(struct control *c, uint64_t now_ns, const char *why)
 {
     set_lease(c, 0);
@@ -175,7 +177,8 @@ static void transmit(struct control *c, struct pending *p)
     Fl__CommandRequest command = FL__COMMAND_REQUEST__INIT;
     Fl__QueryRequest query = FL__QUERY_REQUEST__INIT;
     if (p->command) {
-        Fl__Command *body = pb_unpack(&fl__command__descriptor, slice_of(p->bytes, p->len), &c->arena);
+        Fl__Command *body =
+            pb_unpack(&fl__command__descriptor, slice_of(p->bytes, p->len), &c->arena);
         if (body == NULL)
             return;
         body->acked_below = first_unanswered(c);
@@ -394,8 +397,7 @@ static void on_message(struct control *c, const struct control_event *ev)
     case FL__CONTROL__BODY_SUBSCRIBE:
     case FL__CONTROL__BODY_JOIN:
     case FL__CONTROL__BODY_JOINED:
-    case _FL__CONTROL__BODY__CASE_IS_INT_SIZE:
-        break; /* from a newer coordinator, or not for us */
+    case _FL__CONTROL__BODY__CASE_IS_INT_SIZE: break; /* from a newer coordinator, or not for us */
     }
 }
 

@@ -8,13 +8,13 @@
  *
  * What a lost line means for the lease. The leader declares a node down when its lease has run out,
  * or at once when it sees the node's end of the connection close: then the process is gone. So
- * whenever this side ends a connection it gives up its lease first; a connection that the other side
- * ended leaves the lease as it is until it runs out (a coordinator died, data I/O goes on).
+ * whenever this side ends a connection it gives up its lease first; a connection that the other
+ * side ended leaves the lease as it is until it runs out (a coordinator died, data I/O goes on).
  *
- * Commands are numbered; after a lost line those without an answer are sent again, in order, and the
- * coordinator's memory of (node, incarnation, sequence) makes that harmless. When the cluster has
- * declared this node down meanwhile, its opens are gone: the node takes a new incarnation, a new life
- * without a new process, fails what was under way and says STATE_LOST. */
+ * Commands are numbered; after a lost line those without an answer are sent again, in order, and
+ * the coordinator's memory of (node, incarnation, sequence) makes that harmless. When the cluster
+ * has declared this node down meanwhile, its opens are gone: the node takes a new incarnation, a
+ * new life without a new process, fails what was under way and says STATE_LOST. */
 #include "proto/base/arena.h"
 #include "proto/cluster/control.pb-c.h"
 
@@ -28,7 +28,7 @@ enum {
 struct control_config {
     uint32_t node_id;
     uint8_t cluster_id[16], store_id[16];
-    uint64_t incarnation; /* random, of this process */
+    uint64_t incarnation;            /* random, of this process */
     const char *const *coordinators; /* "address:port" */
     size_t coordinator_count;
     enum _Fl__Role role;
@@ -48,10 +48,20 @@ struct control_event {
     uint64_t now_ns;
     uint64_t entropy;
     union {
-        struct { bool by_peer; } link_down; /* the other end closed or reset it, or never accepted */
-        struct { struct slice bytes; } message;
-        struct { uint64_t token; const Fl__Command *command; } command;
-        struct { uint64_t token; const Fl__Query *query; } query;
+        struct {
+            bool by_peer;
+        } link_down; /* the other end closed or reset it, or never accepted */
+        struct {
+            struct slice bytes;
+        } message;
+        struct {
+            uint64_t token;
+            const Fl__Command *command;
+        } command;
+        struct {
+            uint64_t token;
+            const Fl__Query *query;
+        } query;
     };
 };
 
@@ -62,19 +72,32 @@ enum control_effect_type {
     CONTROL_DO_REPLY,      /* to a COMMAND or QUERY: exactly one each */
     CONTROL_DO_CONFIG,
     CONTROL_DO_NOTICE,
-    CONTROL_DO_LEASE,      /* serve until then; 0: not at all */
+    CONTROL_DO_LEASE, /* serve until then; 0: not at all */
     CONTROL_DO_STATE_LOST,
 };
 
 struct control_effect {
     enum control_effect_type type;
     union {
-        struct { const char *address; } connect;
-        struct { struct slice bytes; } send;
-        struct { uint64_t token; const Fl__Reply *reply; } reply;
-        struct { const Fl__ClusterConfig *config; } config; /* lives until the CONFIG after the next */
-        struct { const Fl__Notice *notice; } notice;
-        struct { uint64_t until_ns, session; } lease; /* session: Welcome.session it belongs to */
+        struct {
+            const char *address;
+        } connect;
+        struct {
+            struct slice bytes;
+        } send;
+        struct {
+            uint64_t token;
+            const Fl__Reply *reply;
+        } reply;
+        struct {
+            const Fl__ClusterConfig *config;
+        } config; /* lives until the CONFIG after the next */
+        struct {
+            const Fl__Notice *notice;
+        } notice;
+        struct {
+            uint64_t until_ns, session;
+        } lease; /* session: Welcome.session it belongs to */
     };
 };
 

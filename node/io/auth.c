@@ -1,9 +1,9 @@
 /* Who clients are: GSSAPI in one thread of its own, because it blocks.
  *
- * A logon is a context with rounds. Tokens travel to the thread through a queue and come back through
- * another; an eventfd wakes the reactor. For NTLM the cluster's own users count, whatever domain the
- * client names (the server is its own domain): before the last leg, the one line gss-ntlmssp
- * needs is put into a file in memory that only this context knows. */
+ * A logon is a context with rounds. Tokens travel to the thread through a queue and come back
+ * through another; an eventfd wakes the reactor. For NTLM the cluster's own users count, whatever
+ * domain the client names (the server is its own domain): before the last leg, the one line
+ * gss-ntlmssp needs is put into a file in memory that only this context knows. */
 #include "node/io/shell.h"
 
 #include "proto/base/must.h"
@@ -59,7 +59,7 @@ struct auth {
     const Fl__ClusterConfig *config; /* the node's, valid until the next */
 };
 
-/* ---- the thread ---------------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void begin_logon(struct auth *a, struct logon *l)
 {
@@ -89,8 +89,8 @@ static void run_round(struct auth *a, struct round *r)
     }
     if (l->gss == NULL)
         begin_logon(a, l);
-    if (l->key_fd >= 0 && (ftruncate(l->key_fd, 0) != 0 ||
-                           pwrite(l->key_fd, r->key_line, len, 0) != (ssize_t)len))
+    if (l->key_fd >= 0 &&
+        (ftruncate(l->key_fd, 0) != 0 || pwrite(l->key_fd, r->key_line, len, 0) != (ssize_t)len))
         log_warn("cannot hand the NTLM key over");
     r->status = GSS_ACCEPT_REFUSED;
     if (l->gss != NULL)
@@ -117,7 +117,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* ---- NTLM users ------------------------------------------------------------------------------------------------ */
+/* ---- NTLM users ------------------------------------------------------------------------------ */
 
 /* A field of an AUTHENTICATE_MESSAGE ([MS-NLMP] 2.2.1.3) at `at`, as UTF-8. */
 static char *field(struct auth *a, struct slice message, size_t at)
@@ -162,7 +162,7 @@ static void make_key_line(struct auth *a, struct slice token, char out[KEYLINE_M
         out[0] = '\0';
 }
 
-/* ---- identities --------------------------------------------------------------------------------------------------- */
+/* ---- identities ------------------------------------------------------------------------------ */
 
 struct identity {
     struct smb_principal principal;
@@ -213,7 +213,8 @@ static const char *identify_krb5(struct auth *a, const struct gss_peer *peer, st
     for (uint32_t i = 0; i < logon.group_count; i++) {
         const struct sid *group = &logon.groups[i].sid;
         add_group(a, id, group);
-        if ((known && sid_equal(group, &domain_admins)) || sid_equal(group, &sid_builtin_administrators))
+        if ((known && sid_equal(group, &domain_admins)) ||
+            sid_equal(group, &sid_builtin_administrators))
             id->principal.administrator = true;
     }
     add_well_known(a, id);
@@ -234,7 +235,7 @@ static const char *identify(struct auth *a, const struct gss_peer *peer, struct 
     return peer->mech == GSS_MECH_KRB5 ? identify_krb5(a, peer, id) : identify_ntlm(a, peer, id);
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void enqueue(struct auth *a, struct round *r)
 {

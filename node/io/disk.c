@@ -50,7 +50,7 @@ struct disk {
     int directory;
 };
 
-/* ---- names ------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void path_of(const struct store_file *f, char out[PATH_BYTES])
 {
@@ -87,7 +87,7 @@ static int make_parents(const struct disk *d, const char *path)
     return 0;
 }
 
-/* ---- open files ---------------------------------------------------------------------------------------- */
+/* ---- open files ------------------------------------------------------------------------------ */
 
 static void file_close(struct disk *d, struct file *f)
 {
@@ -148,13 +148,13 @@ static void file_let_go(struct disk *d, struct file *f)
         list_push_back(&d->lru, &f->lru);
 }
 
-/* ---- outcomes -------------------------------------------------------------------------------------------- */
+/* ---- outcomes -------------------------------------------------------------------------------- */
 
 static void finish(struct request *q, int error)
 {
-    q->result = error == 0 ? STORE_OK
+    q->result = error == 0                                                ? STORE_OK
                 : error == -ENOSPC || error == -EDQUOT || error == -EFBIG ? STORE_NO_SPACE
-                                                                         : STORE_IO_ERROR;
+                                                                          : STORE_IO_ERROR;
     file_let_go(q->disk, q->file);
     q->file = NULL;
     list_push_back(&q->disk->finished, &q->finished);
@@ -227,7 +227,7 @@ static void on_done(struct io_op *op, int result)
         finish(q, 0);
 }
 
-/* ---- operations ---------------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static void start(struct request *q)
 {
@@ -351,7 +351,7 @@ void disk_space(const struct disk *d, uint64_t *free_bytes, uint64_t *total_byte
     *total_bytes = (uint64_t)v.f_blocks * v.f_frsize;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* extents/V/G/xx/INODE.INDEX, found by one walk of four levels. */
 static int walk(struct disk *d, int parent, const char *name, int depth, struct store_extent *key)

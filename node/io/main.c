@@ -44,7 +44,8 @@ int main(int argc, char **argv)
     const char *coordinators[SETTINGS_COORDINATORS_MAX];
     int code;
     if (!daemon_start(&start, argc, argv, "flotilla-node",
-                      "Serves SMB3 from a Flotilla cluster and keeps its share of the data.", &code))
+                      "Serves SMB3 from a Flotilla cluster and keeps its share of the data.",
+                      &code))
         return code;
     s.settings = start.settings;
     s.tls = start.tls;

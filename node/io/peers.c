@@ -68,7 +68,7 @@ static void went_down(struct peer *q, const char *why)
     tell(q, NODE_EV_PEER_DOWN);
 }
 
-/* ---- frames -------------------------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 static void receive(struct peer *q, const struct frame *f)
 {
@@ -104,7 +104,7 @@ void peers_send(struct peers *p, uint32_t node_id, uint64_t session, const struc
         tlslink_send_frame(q->link, f);
 }
 
-/* ---- links we dial ---------------------------------------------------------------------------------------------- */
+/* ---- links we dial --------------------------------------------------------------------------- */
 
 static void dialled_up(struct tlslink *l, const struct tls_peer *who)
 {
@@ -119,7 +119,10 @@ static void dialled_up(struct tlslink *l, const struct tls_peer *who)
     tlslink_close(l);
 }
 
-static void dialled_frame(struct tlslink *l, const struct frame *f) { receive(tlslink_owner(l), f); }
+static void dialled_frame(struct tlslink *l, const struct frame *f)
+{
+    receive(tlslink_owner(l), f);
+}
 
 static void dialled_down(struct tlslink *l, bool by_peer, const char *why)
 {
@@ -129,7 +132,7 @@ static void dialled_down(struct tlslink *l, bool by_peer, const char *why)
 
 static const struct tlslink_callbacks dialled = {dialled_up, dialled_frame, dialled_down};
 
-/* ---- links we accept -------------------------------------------------------------------------------------------- */
+/* ---- links we accept ------------------------------------------------------------------------- */
 
 static struct peer *owner_of(struct peers *p, const struct tlslink *l)
 {
@@ -204,7 +207,7 @@ static void on_accepted(struct io_op *op, int result)
     start_accept(p);
 }
 
-/* ---- who there is ---------------------------------------------------------------------------------------------------- */
+/* ---- who there is ---------------------------------------------------------------------------- */
 
 static void remember(struct peers *p, const Fl__Node *n)
 {

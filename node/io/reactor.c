@@ -18,7 +18,8 @@ uint64_t reactor_now(void)
 int reactor_init(struct reactor *r, char *error)
 {
     *r = (struct reactor){0};
-    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    struct io_uring_params params = {.flags =
+                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
     int result = io_uring_queue_init_params(RING_ENTRIES, &r->ring, &params);
     if (result == -EINVAL) { /* before Linux 6.1 */
         params = (struct io_uring_params){0};

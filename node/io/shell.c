@@ -173,9 +173,11 @@ static bool start(struct shell *s)
     s->auth = auth_new(s);
     int r = peers_listen(s->peers, s->settings.address, s->settings.data_port);
     if (r < 0)
-        log_error("cannot listen on %s:%u: %s", s->settings.address, s->settings.data_port, strerror(-r));
+        log_error("cannot listen on %s:%u: %s", s->settings.address, s->settings.data_port,
+                  strerror(-r));
     if (r == 0 && (r = smbnet_listen(s->smbnet, s->settings.address, s->settings.smb_port)) < 0)
-        log_error("cannot listen on %s:%u: %s", s->settings.address, s->settings.smb_port, strerror(-r));
+        log_error("cannot listen on %s:%u: %s", s->settings.address, s->settings.smb_port,
+                  strerror(-r));
     return r == 0;
 }
 
@@ -191,7 +193,8 @@ int shell_run(struct shell *s)
     }
     if (!start(s))
         return 1;
-    io_uring_prep_read(reactor_entry(&s->reactor, &stop.op), signals, &stop.info, sizeof stop.info, 0);
+    io_uring_prep_read(reactor_entry(&s->reactor, &stop.op), signals, &stop.info, sizeof stop.info,
+                       0);
     struct node_event begin = {.type = NODE_EV_START};
     shell_step(s, &begin);
     log_info("node %u ('%s') listens on %s:%u", s->settings.node_id, s->settings.node_name,

@@ -1,13 +1,13 @@
 #pragma once
-/* The node's shell: one reactor that carries sockets, files, GSSAPI and time to the pure node, and its
- * effects back.
+/* The node's shell: one reactor that carries sockets, files, GSSAPI and time to the pure node, and
+ * its effects back.
  *
  *   smbnet.c  clients (NetBIOS framing)     peers.c    links to other nodes
  *   disk.c    extents, journal              control.c  the line to the coordinators
  *   auth.c    GSSAPI, in its own thread     shell.c    steps, effects, timer, signals
  *
- * The node is stepped from the loop only: what happens while its effects are carried out (a link that
- * breaks while it is written to, an outcome known at once) is put in `inbox` and follows. */
+ * The node is stepped from the loop only: what happens while its effects are carried out (a link
+ * that breaks while it is written to, an outcome known at once) is put in `inbox` and follows. */
 #include "node/io/disk.h"
 #include "node/io/reactor.h"
 #include "node/io/tlslink.h"
@@ -21,14 +21,14 @@ struct peers;
 struct line;
 struct auth;
 
-/* ---- smbnet.c: connections of SMB clients -------------------------------------------------------------- */
+/* ---- smbnet.c: connections of SMB clients ---------------------------------------------------- */
 struct smbnet *smbnet_new(struct shell *s);
 /* 0 or -errno. */
 int smbnet_listen(struct smbnet *n, const char *address, uint32_t port);
 void smbnet_send(struct smbnet *n, const struct smb_effect *e);
 void smbnet_close(struct smbnet *n, uint64_t conn, const char *why);
 
-/* ---- peers.c: links to the other nodes ------------------------------------------------------------------- */
+/* ---- peers.c: links to the other nodes ------------------------------------------------------- */
 struct peers *peers_new(struct shell *s);
 int peers_listen(struct peers *p, const char *address, uint32_t port);
 /* Which nodes there are, and where. */
@@ -37,12 +37,12 @@ void peers_send(struct peers *p, uint32_t node_id, uint64_t session, const struc
 /* Dials what is down; when to be called again. */
 uint64_t peers_maintain(struct peers *p, uint64_t now_ns);
 
-/* ---- control.c: the line to the coordinators ----------------------------------------------------------- */
+/* ---- control.c: the line to the coordinators ------------------------------------------------- */
 struct line *line_new(struct shell *s);
 void line_effect(struct line *l, const struct control_effect *e);
 uint64_t line_maintain(struct line *l, uint64_t now_ns);
 
-/* ---- auth.c: who clients are ------------------------------------------------------------------------------ */
+/* ---- auth.c: who clients are ----------------------------------------------------------------- */
 struct auth *auth_new(struct shell *s);
 void auth_submit(struct auth *a, const struct smb_effect *e);
 /* The cluster's users, for NTLM. */
@@ -50,7 +50,7 @@ void auth_config(struct auth *a, const Fl__ClusterConfig *config);
 /* NegTokenInit2 of what this configuration accepts. */
 size_t auth_hint(const struct settings *s, uint8_t *out, size_t cap);
 
-/* ---- shell.c ------------------------------------------------------------------------------------------------ */
+/* ---- shell.c --------------------------------------------------------------------------------- */
 enum { SHELL_CONNS_MAX = 4096 };
 
 struct shell {
@@ -73,7 +73,8 @@ struct shell {
 /* An event that waits for the step in progress to end. Made by shell_post, which copies. */
 void shell_post(struct shell *s, const struct node_event *ev);
 /* Steps the node now, or posts the event when a step is in progress; then everything posted. What
- * the event points to must be valid for the call only; posted SMB and CONTROL events carry no bytes. */
+ * the event points to must be valid for the call only; posted SMB and CONTROL events carry no
+ * bytes. */
 void shell_step(struct shell *s, struct node_event *ev);
 /* [MS-DTYP] 2.3.3, now. */
 uint64_t shell_filetime(void);

@@ -18,9 +18,9 @@
 enum {
     FRAME_MAX_BYTES = (8 << 20) + (16 << 10),
     SCRATCH_BYTES = 16 << 10,
-    WRITE_DATA_AT = 64 + 48,  /* where every known client puts the data of a WRITE */
+    WRITE_DATA_AT = 64 + 48, /* where every known client puts the data of a WRITE */
     TRANSFORM_BYTES = 52,
-    SMALL_BYTES = 8192,       /* below this alignment does not matter */
+    SMALL_BYTES = 8192, /* below this alignment does not matter */
     QUEUE_BYTES_MAX = 64 << 20,
     IOVECS_MAX = 64,
     IDLE_USER_TIMEOUT_MS = 30000,
@@ -42,8 +42,8 @@ struct conn {
     bool dead, closing; /* closing: gone when the queue has left */
     struct io_op receive, send;
     uint8_t scratch[SCRATCH_BYTES];
-    size_t have;        /* bytes in scratch */
-    handle frame;       /* a large message being received */
+    size_t have;  /* bytes in scratch */
+    handle frame; /* a large message being received */
     uint8_t *frame_at;
     size_t frame_len, frame_have;
     struct list queue;
@@ -63,7 +63,7 @@ struct smbnet {
 static void start_receive(struct conn *c);
 static void start_send(struct conn *c);
 
-/* ---- the end of a connection ----------------------------------------------------------------------------- */
+/* ---- the end of a connection ----------------------------------------------------------------- */
 
 static void drop_queue(struct conn *c)
 {
@@ -114,7 +114,7 @@ void smbnet_close(struct smbnet *n, uint64_t id, const char *why)
     }
 }
 
-/* ---- sending ------------------------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void on_sent(struct io_op *op, int result)
 {
@@ -201,7 +201,7 @@ void smbnet_send(struct smbnet *n, const struct smb_effect *e)
     start_send(c);
 }
 
-/* ---- receiving ---------------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void deliver(struct conn *c, uint8_t *at, size_t len, handle buf)
 {
@@ -303,13 +303,14 @@ static void start_receive(struct conn *c)
                            MSG_WAITALL);
 }
 
-/* ---- accepting ------------------------------------------------------------------------------------------------ */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static void address_text(int fd, bool peer, char out[64])
 {
     struct sockaddr_storage a;
     socklen_t len = sizeof a;
-    int r = peer ? getpeername(fd, (struct sockaddr *)&a, &len) : getsockname(fd, (struct sockaddr *)&a, &len);
+    int r = peer ? getpeername(fd, (struct sockaddr *)&a, &len)
+                 : getsockname(fd, (struct sockaddr *)&a, &len);
     const void *ip = a.ss_family == AF_INET6 ? (void *)&((struct sockaddr_in6 *)&a)->sin6_addr
                                              : (void *)&((struct sockaddr_in *)&a)->sin_addr;
     if (r != 0 || inet_ntop(a.ss_family, ip, out, 64) == NULL)

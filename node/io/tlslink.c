@@ -20,7 +20,7 @@ struct tlslink {
     void *owner;
     int fd;
     bool connected, dead, entered; /* entered: its own code is on the stack, keep the memory */
-    uint64_t deadline_ns; /* of connecting and the handshake; 0 once up */
+    uint64_t deadline_ns;          /* of connecting and the handshake; 0 once up */
     struct sockaddr_storage to;
     struct io_op connect, receive, send;
     uint8_t *out; /* ciphertext being sent: [out_at, out_len) */
@@ -28,7 +28,7 @@ struct tlslink {
     uint8_t in[READ_BYTES];
 };
 
-/* ---- sockets --------------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static socklen_t parse_address(const char *host, uint32_t port, struct sockaddr_storage *out)
 {
@@ -93,7 +93,7 @@ void socket_tune(int fd, unsigned user_timeout_ms)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
 }
 
-/* ---- life --------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 /* The memory goes when the ring has let go of all operations. */
 static void release(struct tlslink *l)
@@ -252,7 +252,8 @@ struct tlslink *tlslink_connect(struct reactor *r, struct tls_context *tls, cons
                                 const char *from, const struct tlslink_callbacks *cb, void *owner)
 {
     struct sockaddr_storage target, source;
-    socklen_t target_len = parse_endpoint(to, &target), source_len = parse_address(from, 0, &source);
+    socklen_t target_len = parse_endpoint(to, &target),
+              source_len = parse_address(from, 0, &source);
     if (target_len == 0 || source_len == 0)
         return NULL;
     int fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

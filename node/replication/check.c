@@ -5,7 +5,7 @@ static void check_parts(const struct replication *r)
 {
     uint64_t last = 0;
     uint32_t count = 0;
-    list_each(it, &r->part_list) {
+    list_each (it, &r->part_list) {
         const struct part *p = container_of(it, struct part, in_parts);
         must(p->id > last);
         must(p->request->parts > 0);
@@ -18,7 +18,7 @@ static void check_parts(const struct replication *r)
 static uint32_t check_ops(const struct group *g)
 {
     uint32_t count = 0;
-    list_each(it, &g->ops) {
+    list_each (it, &g->ops) {
         const struct op *op = container_of(it, struct op, in_group);
         count++;
         must(op->group == g);
@@ -27,7 +27,7 @@ static uint32_t check_ops(const struct group *g)
         must(g->sm.state != GROUP_MEMBER || op->sm.state == OP_DEPOSED);
         if (!op_running(op) || op->sm.state == OP_DEPOSED)
             continue;
-        list_each(jt, &g->ops) {
+        list_each (jt, &g->ops) {
             const struct op *other = container_of(jt, struct op, in_group);
             if (other != op && op_running(other) && other->sm.state != OP_DEPOSED)
                 must(!op_conflict(op, other));
@@ -58,4 +58,10 @@ void replication_check(const struct replication *r)
     }
     must(ops == r->ops.used);
     must(r->ring_count <= RING_MAX);
+}
+
+uint64_t replication_serves_until(const struct replication *r, uint32_t group)
+{
+    const struct group *g = group_get(r, group);
+    return g != NULL && primary_serves(r, g) ? r->lease_until : 0;
 }

@@ -5,7 +5,7 @@
  *   A write without an evicted member Y is not acknowledged before Y's grant has run out:
  *
  *   P (primary) ── evict Y ─► coordinator ─ done ─► wait for Y's last grant ─► acknowledge
- *   Y, cut off from P, by its old configuration: serves reads ── grant over: serves nothing          */
+ *   Y, cut off from P, by its old configuration: serves reads ── grant over: serves nothing */
 #include "node/replication/rep_int.h"
 
 bool grant_valid(const struct replication *r, const struct group *g)
@@ -39,8 +39,8 @@ void grants_tick(struct replication *r)
 {
     for (uint32_t i = 0; i < r->config.nodes_max; i++) {
         struct peer *p = &r->peers[i];
-        if (p->session != 0 && (p->grant_asked == 0 ||
-                                p->grant_asked + r->config.grant_ns / 4 <= r->now))
+        if (p->session != 0 &&
+            (p->grant_asked == 0 || p->grant_asked + r->config.grant_ns / 4 <= r->now))
             ask(r, p);
     }
 }
@@ -73,9 +73,9 @@ void grants_requested(struct replication *r, const struct incoming *in)
     grant.stamp = m->stamp;
     body.body_case = FL__PEER__BODY_GRANT, body.grant = &grant;
     if (grant.n_groups > 0)
-        (void)peer_send(r, &(struct message){.node_id = in->peer->node_id,
-                                             .session = in->session,
-                                             .body = &body});
+        (void)peer_send(
+            r,
+            &(struct message){.node_id = in->peer->node_id, .session = in->session, .body = &body});
 }
 
 void grants_given(struct replication *r, const struct incoming *in)

@@ -93,7 +93,7 @@ void peer_flush_confirms(struct replication *r, bool all)
     }
 }
 
-/* ---- what was carried out ------------------------------------------------------------------------ */
+/* ---- what was carried out -------------------------------------------------------------------- */
 
 static bool window_bit(const struct peer *p, uint64_t id)
 {
@@ -127,7 +127,8 @@ void origin_set_done(struct replication *r, const struct origin *o)
     if (p == NULL || o->node_id == 0)
         return;
     window_slide(p, o->acked_below);
-    /* The sender keeps its outstanding ids within a window; a stranger's id beyond it is its loss. */
+    /* The sender keeps its outstanding ids within a window; a stranger's id beyond it is its loss.
+     */
     if (o->id >= p->window_base && o->id - p->window_base < ORIGIN_WINDOW)
         p->window[o->id % ORIGIN_WINDOW / 64] |= UINT64_C(1) << (o->id % 64);
 }
@@ -139,7 +140,7 @@ void origin_acked_below(struct replication *r, const struct origin *o)
         window_slide(p, o->acked_below);
 }
 
-/* ---- wire ---------------------------------------------------------------------------------------------- */
+/* ---- wire ------------------------------------------------------------------------------------ */
 
 void extent_to_wire(const struct store_extent *x, Fl__PeerExtent *out)
 {
@@ -166,7 +167,7 @@ struct origin origin_from_wire(const Fl__PeerOrigin *o)
     return o == NULL ? (struct origin){0} : (struct origin){o->node_id, o->id, o->acked_below};
 }
 
-/* ---- in -------------------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
 /* The request a reply belongs to: still wanted, asked of this node, on this link. */
 static bool call_of(struct replication *r, const struct incoming *in, struct call *out)
@@ -218,36 +219,19 @@ static void reply_in(struct replication *r, struct incoming *in)
 static void route(struct replication *r, struct incoming *in)
 {
     switch (in->m->body_case) {
-    case FL__PEER__BODY_FORWARD:
-        primary_forward(r, in);
-        break;
-    case FL__PEER__BODY_APPLY:
-        replica_apply(r, in);
-        break;
-    case FL__PEER__BODY_COLLECT:
-        replica_collect(r, in);
-        break;
-    case FL__PEER__BODY_CLEAN:
-        replica_clean(r, in);
-        break;
-    case FL__PEER__BODY_LIST:
-        replica_list(r, in);
-        break;
-    case FL__PEER__BODY_GRANT_REQUEST:
-        grants_requested(r, in);
-        break;
-    case FL__PEER__BODY_GRANT:
-        grants_given(r, in);
-        break;
+    case FL__PEER__BODY_FORWARD: primary_forward(r, in); break;
+    case FL__PEER__BODY_APPLY: replica_apply(r, in); break;
+    case FL__PEER__BODY_COLLECT: replica_collect(r, in); break;
+    case FL__PEER__BODY_CLEAN: replica_clean(r, in); break;
+    case FL__PEER__BODY_LIST: replica_list(r, in); break;
+    case FL__PEER__BODY_GRANT_REQUEST: grants_requested(r, in); break;
+    case FL__PEER__BODY_GRANT: grants_given(r, in); break;
     case FL__PEER__BODY_FORWARDED:
     case FL__PEER__BODY_APPLIED:
     case FL__PEER__BODY_COLLECTED:
-    case FL__PEER__BODY_LISTED:
-        reply_in(r, in);
-        break;
+    case FL__PEER__BODY_LISTED: reply_in(r, in); break;
     case FL__PEER__BODY__NOT_SET:
-    case _FL__PEER__BODY__CASE_IS_INT_SIZE:
-        break;
+    case _FL__PEER__BODY__CASE_IS_INT_SIZE: break;
     }
 }
 
@@ -267,7 +251,7 @@ void peers_event(struct replication *r, const struct rep_event *ev)
         rep_release(r, in.buf);
 }
 
-/* ---- up and down ----------------------------------------------------------------------------------------- */
+/* ---- up and down ----------------------------------------------------------------------------- */
 
 /* A request on a link that is gone: nobody will answer it. */
 static void call_lost(struct replication *r, const struct call *c)

@@ -1,16 +1,16 @@
-/* This node as a member: it does what the primary of the newest epoch says, and remembers every write
- * that it does not know to be on all in-sync members.
+/* This node as a member: it does what the primary of the newest epoch says, and remembers every
+ * write that it does not know to be on all in-sync members.
  *
  * A deposed primary's last write must not slip in behind the new primary's back:
  *
  *   A (primary, epoch 4) ─ apply W, epoch 4 ───────────────────────────┐ late
  *   B (primary, epoch 5) ─ collect, epoch 5 ─► C promises 5, tells all it has unconfirmed
- *                                             C ◄──────────────────────┘ refused: 4 < 5              */
+ *                                             C ◄──────────────────────┘ refused: 4 < 5 */
 #include "node/replication/rep_int.h"
 
 #include <string.h>
 
-/* ---- unconfirmed writes ------------------------------------------------------------------------------ */
+/* ---- unconfirmed writes ---------------------------------------------------------------------- */
 
 static struct dirty **dirty_head(struct replication *r, uint64_t write_id)
 {
@@ -59,7 +59,7 @@ void dirty_idle(struct replication *r, struct dirty *d)
 
 bool dirty_meets(const struct group *g, const struct store_extent *x, uint64_t off, uint64_t len)
 {
-    list_each(it, &g->dirty) {
+    list_each (it, &g->dirty) {
         const struct dirty *d = container_of(it, struct dirty, in_group);
         if (extent_equal(&d->extent, x) && ranges_meet(d->offset, d->len, off, len))
             return true;
@@ -69,7 +69,7 @@ bool dirty_meets(const struct group *g, const struct store_extent *x, uint64_t o
 
 void dirty_drop_old(struct replication *r, struct group *g)
 {
-    list_each(it, &g->dirty) {
+    list_each (it, &g->dirty) {
         struct dirty *d = container_of(it, struct dirty, in_group);
         if (d->epoch < g->epoch)
             dirty_drop(r, d);
@@ -108,7 +108,7 @@ void replica_confirmed(struct replication *r, uint32_t node_id, const Fl__Peer *
     }
 }
 
-/* ---- epochs -------------------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------- */
 
 bool replica_admits(struct replication *r, struct group *g, uint32_t node_id, uint64_t epoch)
 {
@@ -124,7 +124,7 @@ bool replica_admits(struct replication *r, struct group *g, uint32_t node_id, ui
     return true;
 }
 
-/* ---- applies ------------------------------------------------------------------------------------------- */
+/* ---- applies --------------------------------------------------------------------------------- */
 
 static void answer(struct replication *r, struct apply *a, const Fl__PeerApplied *fields)
 {
@@ -222,10 +222,9 @@ static void list_answer(struct replication *r, struct apply *a, const struct sto
     listed.entries = list;
     listed.more = o->count == STORE_LIST_MAX;
     body.body_case = FL__PEER__BODY_LISTED, body.listed = &listed;
-    (void)peer_send(r, &(struct message){.node_id = a->node_id,
-                                         .session = a->session,
-                                         .call = a->call,
-                                         .body = &body});
+    (void)peer_send(
+        r, &(struct message){
+               .node_id = a->node_id, .session = a->session, .call = a->call, .body = &body});
     apply_end(r, a);
 }
 
@@ -314,10 +313,8 @@ static struct apply *apply_new(struct replication *r, struct group *g, const str
     struct apply *a = pool_get(&r->applies);
     if (a == NULL)
         return NULL;
-    *a = (struct apply){.group = g,
-                        .node_id = in->peer->node_id,
-                        .session = in->session,
-                        .call = in->m->call};
+    *a = (struct apply){
+        .group = g, .node_id = in->peer->node_id, .session = in->session, .call = in->m->call};
     list_push_back(&r->apply_list, &a->in_applies);
     return a;
 }
@@ -391,19 +388,19 @@ void replica_list(struct replication *r, struct incoming *in)
                                  .entries = (struct store_entry *)(void *)buffer});
 }
 
-/* ---- collect and clean --------------------------------------------------------------------------------- */
+/* ---- collect and clean ----------------------------------------------------------------------- */
 
 static size_t collect_regions(struct replication *r, const struct group *g, Fl__PeerRegion ***out)
 {
     size_t count = 0, n = 0;
-    list_each(it, &g->dirty)
+    list_each (it, &g->dirty)
         count++;
     Fl__PeerRegion *items = arena_array(&r->in, count + 1, sizeof(*items));
     Fl__PeerExtent *extents = arena_array(&r->in, count + 1, sizeof(*extents));
     Fl__PeerRegion **list = arena_array(&r->in, count + 1, sizeof(*list));
     if (items == NULL || extents == NULL || list == NULL)
         return SIZE_MAX;
-    list_each(jt, &g->dirty) {
+    list_each (jt, &g->dirty) {
         const struct dirty *d = container_of(jt, struct dirty, in_group);
         fl__peer_region__init(&items[n]);
         extent_to_wire(&d->extent, &extents[n]);
@@ -449,9 +446,10 @@ void replica_clean(struct replication *r, struct incoming *in)
     if (g == NULL || !replica_admits(r, g, in->peer->node_id, m->epoch))
         return;
     uint64_t at = (uint64_t)m->region->region * STORE_REGION;
-    list_each(it, &g->dirty) {
+    list_each (it, &g->dirty) {
         struct dirty *d = container_of(it, struct dirty, in_group);
-        /* The primary let nothing else into the region: all of this is older than its comparison. */
+        /* The primary let nothing else into the region: all of this is older than its comparison.
+         */
         if (extent_equal(&d->extent, &x) && ranges_meet(d->offset, d->len, at, STORE_REGION))
             dirty_drop(r, d);
     }

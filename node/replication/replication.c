@@ -51,7 +51,8 @@ static bool pools_init(struct replication *r)
     ok = pool_init(&r->ops, r->mem, sizeof(struct op), c->ops_max) && ok;
     ok = pool_init(&r->applies, r->mem, sizeof(struct apply), c->applies_max) && ok;
     ok = pool_init(&r->dirties, r->mem, sizeof(struct dirty), c->dirty_max + RECOVERED_MAX) && ok;
-    ok = pool_init(&r->stains, r->mem, sizeof(struct stain), c->dirty_max + 4 * RECOVERED_MAX) && ok;
+    ok =
+        pool_init(&r->stains, r->mem, sizeof(struct stain), c->dirty_max + 4 * RECOVERED_MAX) && ok;
     ok = pool_init(&r->calls, r->mem, sizeof(struct call), calls_max(c)) && ok;
     ok = pool_init(&r->reclaims, r->mem, sizeof(struct reclaim), 1024) && ok;
     ok = pool_init(&r->resyncs, r->mem, sizeof(struct resync), RESYNCS_MAX) && ok;
@@ -106,7 +107,7 @@ void replication_free(struct replication *r)
     mem_free(mem, r, sizeof(*r));
 }
 
-/* ---- effects ----------------------------------------------------------------------------------------- */
+/* ---- effects --------------------------------------------------------------------------------- */
 
 static void deliver(struct replication *r, const struct ring_item *item)
 {
@@ -171,7 +172,7 @@ void buffer_put(struct replication *r, uint8_t *buffer)
         r->buffers[r->buffers_free++] = buffer;
 }
 
-/* ---- calls ------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 struct call *call_new(struct replication *r, enum call_kind kind)
 {
@@ -197,7 +198,7 @@ void call_cancel(struct replication *r, handle h)
         call_end(r, c);
 }
 
-/* ---- groups ------------------------------------------------------------------------------------------ */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 bool lease_valid(const struct replication *r)
 {
@@ -256,7 +257,7 @@ void group_wake(struct replication *r, struct group *g)
         list_push_back(&r->pump_list, &g->in_pump);
 }
 
-/* ---- events ------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void step_stored(struct replication *r, const struct rep_event *ev)
 {
@@ -307,40 +308,21 @@ static void step_lease(struct replication *r, const struct rep_event *ev)
 static void dispatch(struct replication *r, const struct rep_event *ev)
 {
     switch (ev->type) {
-    case REP_EV_SUBMIT:
-        frontend_submit(r, &ev->submit);
-        break;
-    case REP_EV_PEER:
-        peers_event(r, ev);
-        break;
-    case REP_EV_PEER_UP:
-        peers_up(r, ev->link.node_id, ev->link.session);
-        break;
-    case REP_EV_PEER_DOWN:
-        peers_down(r, ev->link.node_id, ev->link.session);
-        break;
-    case REP_EV_STORED:
-        step_stored(r, ev);
-        break;
+    case REP_EV_SUBMIT: frontend_submit(r, &ev->submit); break;
+    case REP_EV_PEER: peers_event(r, ev); break;
+    case REP_EV_PEER_UP: peers_up(r, ev->link.node_id, ev->link.session); break;
+    case REP_EV_PEER_DOWN: peers_down(r, ev->link.node_id, ev->link.session); break;
+    case REP_EV_STORED: step_stored(r, ev); break;
     case REP_EV_STORE_READY:
         r->store_ready = true;
         replica_recovered(r, ev->store_ready.hot, ev->store_ready.hot_count);
         frontend_wake(r);
         break;
-    case REP_EV_META:
-        step_meta(r, ev);
-        break;
-    case REP_EV_CONFIG:
-        config_event(r, ev);
-        break;
-    case REP_EV_LEASE:
-        step_lease(r, ev);
-        break;
-    case REP_EV_RECLAIM:
-        reclaim_event(r, ev);
-        break;
-    case REP_EV_TICK:
-        break;
+    case REP_EV_META: step_meta(r, ev); break;
+    case REP_EV_CONFIG: config_event(r, ev); break;
+    case REP_EV_LEASE: step_lease(r, ev); break;
+    case REP_EV_RECLAIM: reclaim_event(r, ev); break;
+    case REP_EV_TICK: break;
     }
 }
 

@@ -4,7 +4,8 @@
  *             unconfirmed writes; one that cannot be reached is evicted
  *          ─► SERVING: regions that were told (stains) are made equal before clients use them
  *
- * A primary that was restarted within one epoch does the same: it has forgotten what was under way. */
+ * A primary that was restarted within one epoch does the same: it has forgotten what was under way.
+ */
 #include "node/replication/rep_int.h"
 
 void takeover_begin(struct replication *r, struct group *g)
@@ -49,7 +50,7 @@ static void ask(struct replication *r, struct group *g, struct slot *s)
 /* False when there is no room for all of them. */
 static bool stain_own(struct replication *r, struct group *g)
 {
-    list_each(it, &g->dirty) {
+    list_each (it, &g->dirty) {
         const struct dirty *d = container_of(it, struct dirty, in_group);
         struct store_region region = {d->extent, (uint32_t)(d->offset / STORE_REGION)};
         if (!stain_add(r, g, &region))

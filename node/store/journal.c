@@ -1,7 +1,7 @@
-/* The journal of intents: which regions are hot. One transaction is under way at a time; all regions
- * that become hot meanwhile share the next one. A slot is given to a new region only while nothing
- * pins the old one; until the transaction is durable the old region stays on disk as hot, which
- * costs a needless comparison after a crash and nothing else. */
+/* The journal of intents: which regions are hot. One transaction is under way at a time; all
+ * regions that become hot meanwhile share the next one. A slot is given to a new region only while
+ * nothing pins the old one; until the transaction is durable the old region stays on disk as hot,
+ * which costs a needless comparison after a crash and nothing else. */
 #include "node/store/store_int.h"
 
 #include "proto/base/bytes.h"
@@ -72,7 +72,7 @@ static struct slot *slot_free(struct journal *j)
     struct list *at = list_first(&j->empty);
     if (at != NULL)
         return container_of(at, struct slot, in_age);
-    list_each(it, &j->aging) {
+    list_each (it, &j->aging) {
         struct slot *slot = container_of(it, struct slot, in_age);
         if (slot->pins == 0)
             return slot;
@@ -153,7 +153,7 @@ static void encode(const struct journal *j, uint64_t sequence, uint8_t *block)
     write_u64(&w, sequence);
     write_u64(&w, 0);
     uint32_t count = 0;
-    list_each(it, &j->writing) {
+    list_each (it, &j->writing) {
         put_record(&w, j, container_of(it, struct slot, in_age));
         count++;
     }
@@ -187,8 +187,8 @@ void journal_pump(struct store *s)
                                     .data = j->block});
 }
 
-/* The intent could not be recorded, so nothing may be written. The slots stay WANTED: the next write
- * to such a region gives the disk another chance, with the same sequence number. */
+/* The intent could not be recorded, so nothing may be written. The slots stay WANTED: the next
+ * write to such a region gives the disk another chance, with the same sequence number. */
 static void transaction_failed(struct store *s, struct list *slots)
 {
     struct journal *j = &s->journal;
@@ -256,8 +256,8 @@ static bool decode_head(struct reader *r, const uint8_t *block, uint64_t *sequen
     *count = read_u32(r);
     *sequence = read_u64(r);
     read_skip(r, 8);
-    return magic == JOURNAL_MAGIC && version == LAYOUT_VERSION && layout_sealed(block, LAYOUT_CHECK_AT) &&
-           *count <= JOURNAL_CONTEXT + JOURNAL_NEWS;
+    return magic == JOURNAL_MAGIC && version == LAYOUT_VERSION &&
+           layout_sealed(block, LAYOUT_CHECK_AT) && *count <= JOURNAL_CONTEXT + JOURNAL_NEWS;
 }
 
 static bool decode_records(struct store_region *hot, struct reader *r, uint32_t count)

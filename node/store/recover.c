@@ -96,21 +96,17 @@ void recover_disk(struct store *s, enum store_result result, uint64_t count)
         return;
     }
     switch (s->phase) {
-    case PHASE_READ_IDENTITY:
-        identity_read(s, count);
-        break;
+    case PHASE_READ_IDENTITY: identity_read(s, count); break;
     case PHASE_READ_JOURNAL:
         if (count < JOURNAL_BYTES || !journal_load(s, s->bounce_base))
-            refuse(s, "the journal is damaged: this copy must be replaced (remove the data directory)");
+            refuse(
+                s,
+                "the journal is damaged: this copy must be replaced (remove the data directory)");
         else
             ready(s);
         break;
-    case PHASE_WRITE_JOURNAL:
-        journal_written(s);
-        break;
-    case PHASE_WRITE_IDENTITY:
-        ready(s);
-        break;
+    case PHASE_WRITE_JOURNAL: journal_written(s); break;
+    case PHASE_WRITE_IDENTITY: ready(s); break;
     case PHASE_NEW:
     case PHASE_READY:
     case PHASE_REFUSED:

@@ -53,8 +53,7 @@ void store_free(struct store *s)
     mem_free(mem, s->tasks, s->config.ops_max * sizeof(*s->tasks));
     mem_free(mem, s->ring, s->ring_cap * sizeof(*s->ring));
     mem_free(mem, s->bounces, s->config.bounces_max * sizeof(uint8_t *));
-    mem_free(mem, s->bounce_memory,
-             (size_t)s->config.bounces_max * STORE_REGION + 2 * STORE_BLOCK);
+    mem_free(mem, s->bounce_memory, (size_t)s->config.bounces_max * STORE_REGION + 2 * STORE_BLOCK);
     mem_free(mem, s, sizeof(*s));
 }
 
@@ -114,17 +113,10 @@ void store_step(struct store *s, const struct store_event *ev, struct store_effe
     s->out = out;
     ring_drain(s);
     switch (ev->type) {
-    case STORE_EV_START:
-        recover_start(s, ev);
-        break;
-    case STORE_EV_OP:
-        step_op(s, ev);
-        break;
-    case STORE_EV_DISK:
-        step_disk(s, ev);
-        break;
-    case STORE_EV_TICK:
-        break;
+    case STORE_EV_START: recover_start(s, ev); break;
+    case STORE_EV_OP: step_op(s, ev); break;
+    case STORE_EV_DISK: step_disk(s, ev); break;
+    case STORE_EV_TICK: break;
     }
     journal_pump(s);
     s->out = NULL;

@@ -1,28 +1,30 @@
 #pragma once
-/* What one node keeps on its own disk, as a pure core: extents, the journal of intents, the identity.
+/* What one node keeps on its own disk, as a pure core: extents, the journal of intents, the
+ * identity.
  *
  *   node/replication ── OP ──►┌────────────┐── DISK_READ, _WRITE, _RESERVE, ──► node/io/disk.c
  *                    ◄─ DONE ─┤ store_step │   _PUNCH, _DELETE, _LIST           (or the simulated
  *                             └────────────┘◄── DISK ── outcome, same token ───  disk of the tests)
  *
- * An extent is a sparse file; what was never written reads as zeros. A region is 1 MiB of an extent.
- * Before a write touches a cold region, the intent is recorded durably in the journal; a hot region
- * costs nothing more. A region stays hot at least while it is pinned: every WRITE and ZERO pins its
- * region once, and STORE_CONFIRM takes the pin away when replication knows that every in-sync member
- * has the write. So after a crash the hot regions are all that can differ between members.
+ * An extent is a sparse file; what was never written reads as zeros. A region is 1 MiB of an
+ * extent. Before a write touches a cold region, the intent is recorded durably in the journal; a
+ * hot region costs nothing more. A region stays hot at least while it is pinned: every WRITE and
+ * ZERO pins its region once, and STORE_CONFIRM takes the pin away when replication knows that every
+ * in-sync member has the write. So after a crash the hot regions are all that can differ between
+ * members.
  *
  * Order: operations that share a block run in the order they were submitted (reads beside reads run
- * together). A write is durable when it is reported done. A write that finds no space leaves the old
- * bytes everywhere (space is reserved before the first byte changes). A crash may leave any mixture
- * of old and new 512-byte sectors in a write that was not reported. */
+ * together). A write is durable when it is reported done. A write that finds no space leaves the
+ * old bytes everywhere (space is reserved before the first byte changes). A crash may leave any
+ * mixture of old and new 512-byte sectors in a write that was not reported. */
 #include "proto/base/mem.h"
 #include <stdbool.h>
 
 enum {
-    STORE_BLOCK = 4096,          /* every disk effect is aligned to this: offset, length, memory */
-    STORE_REGION = 1 << 20,      /* unit of intent; no READ, WRITE, ZERO, HASH crosses one */
-    STORE_LIST_MAX = 128,        /* entries of one LIST */
-    STORE_ID = 16,               /* bytes of a store or cluster id */
+    STORE_BLOCK = 4096,     /* every disk effect is aligned to this: offset, length, memory */
+    STORE_REGION = 1 << 20, /* unit of intent; no READ, WRITE, ZERO, HASH crosses one */
+    STORE_LIST_MAX = 128,   /* entries of one LIST */
+    STORE_ID = 16,          /* bytes of a store or cluster id */
 };
 
 enum store_result {
@@ -47,15 +49,16 @@ struct store_region {
     uint32_t region; /* [region * STORE_REGION, +STORE_REGION) of the extent */
 };
 
-/* ---- what replication asks ------------------------------------------------------------------------- */
+/* ---- what replication asks ------------------------------------------------------------------- */
 
 enum store_op_type {
-    STORE_READ,    /* `len` bytes at `offset` to `into` */
-    STORE_WRITE,   /* `len` bytes from `data`; pins the region */
-    STORE_ZERO,    /* the range reads as zeros, whole blocks are given back; pins the region */
-    STORE_HASH,    /* XXH3-128 of the range under `seed` */
-    STORE_LIST,    /* extents of extent.{volume,group} behind (extent.inode, extent.index), ascending */
-    STORE_DELETE,  /* every extent of extent.{volume,inode}, in all groups */
+    STORE_READ,   /* `len` bytes at `offset` to `into` */
+    STORE_WRITE,  /* `len` bytes from `data`; pins the region */
+    STORE_ZERO,   /* the range reads as zeros, whole blocks are given back; pins the region */
+    STORE_HASH,   /* XXH3-128 of the range under `seed` */
+    STORE_LIST,   /* extents of extent.{volume,group} behind (extent.inode, extent.index), ascending
+                   */
+    STORE_DELETE, /* every extent of extent.{volume,inode}, in all groups */
     STORE_CONFIRM, /* takes `len` pins from the region at `offset`; is never answered */
 };
 
@@ -77,13 +80,13 @@ struct store_outcome {
     uint64_t hash[2]; /* HASH */
 };
 
-/* ---- events ------------------------------------------------------------------------------------------ */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 enum store_event_type {
     STORE_EV_START, /* first event, once */
     STORE_EV_OP,
-    STORE_EV_DISK,  /* outcome of a STORE_DO_DISK */
-    STORE_EV_TICK,  /* nothing happened; effects that wait may leave */
+    STORE_EV_DISK, /* outcome of a STORE_DO_DISK */
+    STORE_EV_TICK, /* nothing happened; effects that wait may leave */
 };
 
 struct store_event {
@@ -94,17 +97,20 @@ struct store_event {
             uint8_t new_store_id[STORE_ID]; /* random; used when the directory is empty */
             uint8_t cluster_id[STORE_ID];
         } start;
-        struct { uint64_t token; struct store_op op; } op;
+        struct {
+            uint64_t token;
+            struct store_op op;
+        } op;
         struct {
             uint64_t token;
             enum store_result result;
-            uint64_t count; /* DISK_LIST: entries filled; DISK_READ: bytes there are up to the file's
-                               end (the rest was filled with zeros) */
+            uint64_t count; /* DISK_LIST: entries filled; DISK_READ: bytes there are up to the
+                               file's end (the rest was filled with zeros) */
         } disk;
     };
 };
 
-/* ---- effects ----------------------------------------------------------------------------------------- */
+/* ---- effects --------------------------------------------------------------------------------- */
 
 enum store_file_kind { STORE_FILE_IDENTITY, STORE_FILE_JOURNAL, STORE_FILE_EXTENT };
 
@@ -113,16 +119,16 @@ struct store_file {
     struct store_extent extent; /* EXTENT only */
 };
 
-/* offset, len, data and into are multiples of STORE_BLOCK. The memory belongs to the store or to the
- * one who submitted the operation; it stays valid until the DISK event that carries the token, and
- * the disk must not touch it afterwards. Effects of one step may be carried out in any order, and
- * those without an outcome so far beside each other. */
+/* offset, len, data and into are multiples of STORE_BLOCK. The memory belongs to the store or to
+ * the one who submitted the operation; it stays valid until the DISK event that carries the token,
+ * and the disk must not touch it afterwards. Effects of one step may be carried out in any order,
+ * and those without an outcome so far beside each other. */
 enum store_disk_type {
     DISK_READ,    /* what lies beyond the end of the file, or has no file, is zeros: not an error */
     DISK_WRITE,   /* creates what is missing; bytes, size and names are durable when reported */
-    DISK_RESERVE, /* allocates [offset, +len) without changing what is read there (fallocate); creates
-                     the file; NO_SPACE changes nothing. A DISK_WRITE that lies in reserved or written
-                     blocks never gives NO_SPACE */
+    DISK_RESERVE, /* allocates [offset, +len) without changing what is read there (fallocate);
+                     creates the file; NO_SPACE changes nothing. A DISK_WRITE that lies in reserved
+                     or written blocks never gives NO_SPACE */
     DISK_PUNCH,   /* gives the blocks back; zeros are read; durable when reported; no file: nothing.
                      Never NO_SPACE: where a file system needs space for that, zeros are written */
     DISK_DELETE,  /* every extent file of file.extent.{volume,inode}, in all groups; durable */
@@ -154,11 +160,13 @@ struct store_effect {
         struct store_outcome done;
         struct {
             uint8_t store_id[STORE_ID];
-            bool fresh;                       /* the directory was empty */
-            const struct store_region *hot;   /* each pinned once; valid until the next step */
+            bool fresh;                     /* the directory was empty */
+            const struct store_region *hot; /* each pinned once; valid until the next step */
             uint32_t hot_count;
         } ready;
-        struct { const char *why; } refused; /* a sentence for the log */
+        struct {
+            const char *why;
+        } refused; /* a sentence for the log */
     };
 };
 
@@ -169,7 +177,7 @@ struct store_effects {
     struct store_effect items[STORE_EFFECTS_MAX];
 };
 
-/* ---- the core ---------------------------------------------------------------------------------------- */
+/* ---- the core -------------------------------------------------------------------------------- */
 
 struct store_config {
     uint32_t ops_max;     /* operations in progress; more are a bug of the caller: see store_room */

@@ -6,7 +6,7 @@
  *   earlier    ZERO: the   1 MiB buffer for blocks    edges are   does it
  *   tasks that intent is   when needed  not known to  read first
  *   share a    recorded                 be allocated
- *   block                                                                                         */
+ *   block */
 #include "node/store/layout.h"
 #include "node/store/store.h"
 #include "proto/base/list.h"
@@ -45,8 +45,8 @@ struct slot {
     struct store_region key; /* inode 0: none */
     enum slot_state state;
     uint32_t pins;
-    struct list waiters;   /* tasks in TASK_HEATING */
-    struct list in_age;    /* HOT: store.aging, least recently used first; EMPTY: store.empty */
+    struct list waiters; /* tasks in TASK_HEATING */
+    struct list in_age;  /* HOT: store.aging, least recently used first; EMPTY: store.empty */
     struct slot *next_hash;
     uint64_t allocated[STORE_REGION / STORE_BLOCK / 64]; /* blocks known to need no space */
 };

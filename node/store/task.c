@@ -70,7 +70,7 @@ void task_submit(struct store *s, uint64_t token, const struct store_op *op)
     t->to = (op->offset + op->len + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK;
     s->tasks_used++;
     struct list *bucket = bucket_of(s, op);
-    list_each(it, bucket)
+    list_each (it, bucket)
         t->blockers += conflict(container_of(it, struct task, in_bucket), t);
     list_push_back(bucket, &t->in_bucket);
     if (s->phase != PHASE_READY)
@@ -106,8 +106,8 @@ static void bounce_give_back(struct store *s, struct task *t)
 void task_done(struct store *s, struct task *t)
 {
     must(t->live && t->disk_pending == 0);
-    store_emit(s, &(struct store_effect){
-                      .type = STORE_DO_DONE, .token = t->token, .done = t->outcome});
+    store_emit(
+        s, &(struct store_effect){.type = STORE_DO_DONE, .token = t->token, .done = t->outcome});
     t->live = false;
     struct list *bucket = bucket_of(s, &t->op);
     for (struct list *it = t->in_bucket.next; it != bucket;) {

@@ -1,7 +1,7 @@
-/* What a task does once it may run: one function a stage, each starts disk effects or goes on to the
- * next. Edges that do not fill their block are read first and written as whole blocks; the order of
- * tasks (task.c) makes that safe. A torn rewrite of an edge block cannot harm the neighbours: old and
- * new bytes are the same there. */
+/* What a task does once it may run: one function a stage, each starts disk effects or goes on to
+ * the next. Edges that do not fill their block are read first and written as whole blocks; the
+ * order of tasks (task.c) makes that safe. A torn rewrite of an edge block cannot harm the
+ * neighbours: old and new bytes are the same there. */
 #include "node/store/store_int.h"
 
 #include <string.h>
@@ -18,16 +18,12 @@ static bool needs_bounce(const struct task *t)
 {
     switch (t->op.type) {
     case STORE_READ:
-    case STORE_WRITE:
-        return !aligned(t);
-    case STORE_ZERO:
-        return (t->op.offset | t->op.len) % STORE_BLOCK != 0;
-    case STORE_HASH:
-        return true;
+    case STORE_WRITE: return !aligned(t);
+    case STORE_ZERO: return (t->op.offset | t->op.len) % STORE_BLOCK != 0;
+    case STORE_HASH: return true;
     case STORE_LIST:
     case STORE_DELETE:
-    case STORE_CONFIRM:
-        return false;
+    case STORE_CONFIRM: return false;
     }
     return false;
 }
@@ -139,11 +135,10 @@ static void start_zero(struct store *s, struct task *t)
         zero_edge(s, t, last, t->bounce + STORE_BLOCK);
     if (from < to) {
         space_set(t, from, to, false);
-        task_disk_effect(s, t,
-                         &(struct store_disk){.type = DISK_PUNCH,
-                                              .file = file_of(t),
-                                              .offset = from,
-                                              .len = to - from});
+        task_disk_effect(
+            s, t,
+            &(struct store_disk){
+                .type = DISK_PUNCH, .file = file_of(t), .offset = from, .len = to - from});
     }
     if (t->disk_pending == 0)
         task_done(s, t);
@@ -164,11 +159,10 @@ static void start_read(struct store *s, struct task *t)
 static void start_reserving(struct store *s, struct task *t)
 {
     sm_move(&t->sm, TASK_RESERVING);
-    task_disk_effect(s, t,
-                     &(struct store_disk){.type = DISK_RESERVE,
-                                          .file = file_of(t),
-                                          .offset = t->from,
-                                          .len = t->to - t->from});
+    task_disk_effect(
+        s, t,
+        &(struct store_disk){
+            .type = DISK_RESERVE, .file = file_of(t), .offset = t->from, .len = t->to - t->from});
 }
 
 /* DELETE and LIST: one disk effect, as it is. */
@@ -204,13 +198,9 @@ void work_bounced(struct store *s, struct task *t)
             start_zero(s, t);
         break;
     case STORE_READ:
-    case STORE_HASH:
-        start_read(s, t);
-        break;
+    case STORE_HASH: start_read(s, t); break;
     case STORE_LIST:
-    case STORE_DELETE:
-        start_other(s, t);
-        break;
+    case STORE_DELETE: start_other(s, t); break;
     case STORE_CONFIRM:
         must(t->op.type != STORE_CONFIRM); /* is no task */
         break;
@@ -259,9 +249,7 @@ void work_continue(struct store *s, struct task *t)
         return;
     }
     switch ((enum task_state)t->sm.state) {
-    case TASK_HEATING:
-        want_bounce(s, t);
-        break;
+    case TASK_HEATING: want_bounce(s, t); break;
     case TASK_RESERVING:
         space_set(t, t->from, t->to, true);
         if (t->bounce != NULL)
@@ -275,9 +263,7 @@ void work_continue(struct store *s, struct task *t)
         else
             start_write(s, t);
         break;
-    case TASK_WORKING:
-        finish(s, t);
-        break;
+    case TASK_WORKING: finish(s, t); break;
     case TASK_QUEUED:
     case TASK_BOUNCING:
     case TASK_STATES:

@@ -1,4 +1,5 @@
-/* The store on a simulated disk: order, unaligned edges, space, intents, and crashes at every effect. */
+/* The store on a simulated disk: order, unaligned edges, space, intents, and crashes at every
+ * effect. */
 #include "node/store/layout.h"
 #include "node/store/store.h"
 #include "proto/base/must.h"
@@ -21,9 +22,14 @@ struct rig {
     struct prng rng;
     struct store *store;
     struct store_config config;
-    struct { uint64_t number, token; } pending[PENDING_MAX];
+    struct {
+        uint64_t number, token;
+    } pending[PENDING_MAX];
     uint32_t pending_count;
-    struct { uint64_t token; struct store_outcome outcome; } done[DONE_MAX];
+    struct {
+        uint64_t token;
+        struct store_outcome outcome;
+    } done[DONE_MAX];
     uint32_t done_count;
     bool ready, fresh;
     const char *refused;
@@ -66,9 +72,7 @@ static void absorb(struct rig *g, const struct store_effects *out)
             if (g->hot_count > 0)
                 memcpy(g->hot, e->ready.hot, g->hot_count * sizeof(g->hot[0]));
             break;
-        case STORE_DO_REFUSED:
-            g->refused = e->refused.why;
-            break;
+        case STORE_DO_REFUSED: g->refused = e->refused.why; break;
         }
     }
 }
@@ -229,16 +233,15 @@ static void test_rows(void **state)
         if (memcmp(model, back, 2 * STORE_REGION) != 0)
             fail_msg("%s", rows[i].name);
     }
-    must_end(g,
-             (struct store_op){
-                 .type = STORE_READ, .extent = X, .offset = 8201, .len = 99, .into = back},
-             STORE_OK);
+    must_end(
+        g,
+        (struct store_op){.type = STORE_READ, .extent = X, .offset = 8201, .len = 99, .into = back},
+        STORE_OK);
     assert_memory_equal(back, model + 8201, 99);
     uint64_t hash[2];
     layout_hash128(model, STORE_REGION, 5, hash);
     struct store_outcome o = must_end(
-        g,
-        (struct store_op){.type = STORE_HASH, .extent = X, .len = STORE_REGION, .seed = 5},
+        g, (struct store_op){.type = STORE_HASH, .extent = X, .len = STORE_REGION, .seed = 5},
         STORE_OK);
     assert_memory_equal(o.hash, hash, sizeof(hash));
     free(model), free(data), free(back);
@@ -334,22 +337,25 @@ static void test_full(void **state)
     memset(data, 2, STORE_REGION);
     op.offset = 4 * STORE_BLOCK + 7;
     must_end(g, op, STORE_NO_SPACE);
-    must_end(g,
-             (struct store_op){.type = STORE_READ, .extent = X, .len = 16 * STORE_BLOCK, .into = back},
-             STORE_OK);
+    must_end(
+        g,
+        (struct store_op){.type = STORE_READ, .extent = X, .len = 16 * STORE_BLOCK, .into = back},
+        STORE_OK);
     for (size_t i = 0; i < 16 * STORE_BLOCK; i++)
         assert_int_equal(back[i], i < 8 * STORE_BLOCK ? 1 : 0);
     /* In place still works, and what is given back can be used again. */
     op.offset = 0;
     must_end(g, op, STORE_OK);
-    must_end(g, (struct store_op){.type = STORE_ZERO, .extent = X, .len = 8 * STORE_BLOCK}, STORE_OK);
+    must_end(g, (struct store_op){.type = STORE_ZERO, .extent = X, .len = 8 * STORE_BLOCK},
+             STORE_OK);
     op.offset = 100 * STORE_BLOCK;
     must_end(g, op, STORE_OK);
     free(data), free(back);
     rig_free(g);
 }
 
-/* More regions than slots: pinned ones stay, unpinned ones make room, waiting writes get their turn. */
+/* More regions than slots: pinned ones stay, unpinned ones make room, waiting writes get their
+ * turn. */
 static void test_hot_set(void **state)
 {
     (void)state;
@@ -382,7 +388,7 @@ static void test_hot_set(void **state)
     rig_free(g);
 }
 
-/* ---- crashes ------------------------------------------------------------------------------------------ */
+/* ---- crashes --------------------------------------------------------------------------------- */
 
 enum { AREA = 2 * STORE_REGION, WRITES_MAX = 24 };
 
@@ -436,8 +442,8 @@ static void random_write(struct rig *g, struct write *w, uint64_t token)
     submit(g, token, op);
 }
 
-/* Tasks end in any order, those that overlap in the order of submission: so the model may be written
- * as they are reported. */
+/* Tasks end in any order, those that overlap in the order of submission: so the model may be
+ * written as they are reported. */
 static void report(struct rig *g, uint8_t *model, struct write *w)
 {
     for (uint32_t i = 0; i < g->done_count; i++) {

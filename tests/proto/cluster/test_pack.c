@@ -107,7 +107,10 @@ static void test_rubbish(void **state)
     struct arena a;
     arena_init(&a, &mem, 1 << 20);
     assert_null(pb_unpack(&fl__command__descriptor, slice_str("\xff\xff\xff\xff"), &a));
-    assert_null(pb_unpack(&fl__open__descriptor, slice_str("\x1a\x05" "ab"), &a));
+    assert_null(pb_unpack(&fl__open__descriptor,
+                          slice_str("\x1a\x05"
+                                    "ab"),
+                          &a));
     arena_fini(&a);
 }
 
