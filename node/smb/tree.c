@@ -179,6 +179,16 @@ void open_idle(struct smb *s, struct smb_open *o)
     list_push_back(&s->dying_opens, &o->work);
 }
 
+/* The share a tree was connected to: by its name as the cluster stores it, so no memory is needed
+ * and no tree can be lost for the lack of it. */
+static const Fl__Share *share_of(const struct smb *s, const struct smb_tree *t)
+{
+    for (size_t i = 0; i < s->cluster->n_shares; i++)
+        if (slice_equal(slice_str(s->cluster->shares[i]->name), slice_str(t->share_name)))
+            return s->cluster->shares[i];
+    return NULL;
+}
+
 void tree_config(struct smb *s)
 {
     handle at = {0};
@@ -186,10 +196,7 @@ void tree_config(struct smb *s)
     while ((t = table_next(&s->trees, &at)) != NULL) {
         if (t->ipc)
             continue;
-        struct slice name;
-        const Fl__Share *share = NULL;
-        if (utf16_from_utf8(slice_str(t->share_name), &s->step, &name))
-            share = share_find(s, name, &s->step);
+        const Fl__Share *share = share_of(s, t);
         /* A share that was taken away, or given another place, ends for those who use it. */
         if (share == NULL || share->volume != t->volume || share->root_inode != t->root_inode ||
             !take_share(t, share, &t->session->security))
