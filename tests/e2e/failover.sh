@@ -12,7 +12,7 @@ copy() { # nodes kill-command name
 }
 same_on() { rm -f back && smb "$1" vms "get $2 back" && cmp disk back; }
 
-check "a disk of $mib MiB is copied while its node is killed" copy 127.0.0.11,127.0.0.12 "dev kill 1" disk1
+check "a disk of $mib MiB is copied while its node is killed" copy 127.0.0.11,127.0.0.12 "$top/deploy/devcluster kill 1" disk1
 check 'it is there, read through a third node' same_on 3 disk1
 dev start 1
 check 'the dead machine comes back and catches up' flotilla status --wait 120

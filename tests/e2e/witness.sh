@@ -6,7 +6,7 @@ set -u
 cluster_up --nodes 3
 cd "$work" || exit 1
 export USERNAME=user1 PASSWORD=$password
-client() { timeout 90 /usr/bin/python3 "$top/tests/e2e/witness.py" "$@"; }
+client() { timeout 90 /usr/bin/python3 "$top/tests/e2e/witness.py" "$@" 2> >(grep -v WARNING >&2); }
 
 # INTERFACE_WITNESS exactly on what the asked witness does not host itself.
 lists() { # asked options
