@@ -6,10 +6,12 @@
 #include "proto/daemon/options.h"
 #include "witness/io/follow.h"
 #include "witness/io/net.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PATH_TEXT_MAX 4224u
 
@@ -110,6 +112,10 @@ static bool start(struct daemon *d)
     const struct settings *s = &d->settings;
     struct tls_files files = {s->ca, s->cert, s->key};
     (void)snprintf(d->keyfile, sizeof d->keyfile, "%s/witness.ntlm", s->state_dir);
+    if (mkdir(s->state_dir, 0700) != 0 && errno != EEXIST) {
+        log_error("cannot make the folder %s: %s", s->state_dir, strerror(errno));
+        return false;
+    }
     d->tls = tls_context_new(&files, error);
     if (d->tls == NULL) {
         log_error("%s", error);

@@ -1,5 +1,7 @@
+/* covers: gss.c keyfile.c */
 #include "proto/base/must.h"
 #include "proto/daemon/gss.h"
+#include "proto/daemon/keyfile.h"
 #include "tests/lib/unit.h"
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
@@ -25,12 +27,15 @@ static char keyfile[] = "/tmp/flotilla-test-gss-XXXXXX";
 static int make_keyfile(void **state)
 {
     (void)state;
+    static const uint8_t hash[16] = {0x88, 0x46, 0xF7, 0xEA, 0xEE, 0x8F, 0xB1, 0x17, 0xAD,
+                                     0x06, 0xBD, 0xD8, 0x30, 0xB7, 0x58, 0x6C}; /* "password" */
+    const struct keyfile_user users[] = {
+        {"bob:0", slice_of(hash, 16)}, /* cannot stand in the file: left out, harms nobody */
+        {"carol", slice_of(hash, 15)},
+        {"alice", slice_of(hash, 16)},
+    };
     int fd = mkstemp(keyfile);
-    /* NT hash of "password". */
-    static const char line[] = "FLOTILLA\\alice:1000:00000000000000000000000000000000:"
-                               "8846F7EAEE8FB117AD06BDD830B7586C:[U ]:LCT-00000000:\n";
-    bool ok = fd >= 0 && write(fd, line, sizeof line - 1) == (ssize_t)sizeof line - 1;
-    return ok && close(fd) == 0 ? 0 : -1;
+    return fd >= 0 && close(fd) == 0 ? keyfile_write(keyfile, users, array_len(users)) : -1;
 }
 
 static int drop_keyfile(void **state)
@@ -119,6 +124,8 @@ static void good_and_bad_logons(void **state)
     } rows[] = {
         {"bare, right", "FLOTILLA\\alice", "password", &ntlm, GSS_ACCEPT_DONE},
         {"spnego, right", "FLOTILLA\\alice", "password", &spnego, GSS_ACCEPT_DONE},
+        {"another domain", "OTHER\\alice", "password", &spnego, GSS_ACCEPT_DONE},
+        {"a user that was left out", "FLOTILLA\\carol", "password", &ntlm, GSS_ACCEPT_REFUSED},
         {"bare, wrong password", "FLOTILLA\\alice", "Password", &ntlm, GSS_ACCEPT_REFUSED},
         {"spnego, wrong password", "FLOTILLA\\alice", "Password", &spnego, GSS_ACCEPT_REFUSED},
         {"spnego, unknown user", "FLOTILLA\\mallory", "password", &spnego, GSS_ACCEPT_REFUSED},
@@ -139,7 +146,7 @@ static void good_and_bad_logons(void **state)
             assert_int_equal(p->mech, GSS_MECH_NTLM);
             assert_false(p->anonymous);
             assert_string_equal(p->user, "alice");
-            assert_string_equal(p->domain, "FLOTILLA");
+            assert_row(rows[i].name, strncmp(rows[i].user, p->domain, strlen(p->domain)) == 0);
             OM_uint32 minor;
             gss_buffer_set_t key = GSS_C_NO_BUFFER_SET;
             assert_int_equal(gss_inquire_sec_context_by_oid(&minor, c.ctx, &key_oid, &key), 0);
