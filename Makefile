@@ -132,9 +132,16 @@ fuzz:
 	@tests/fuzz/run.sh $(BUILD)
 
 # --- the simulator: `sim --seed N`, `sim --seeds N`, `sim --self-test` -------------------------------
+# Nodes and coordinators share one process there: a coordinator's internal names stay its own.
 SIM := $(B)/tests/sim/sim
-SIM_ARCHIVES := $(call archives,$(filter-out %/io %/ctl proto/daemon,$(FOLDERS)))
-$(SIM): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(LIB_TESTS) $(SIM_ARCHIVES)
+SIM_COORDINATOR := $(filter coordinator/%,$(filter-out %/io %/ctl,$(FOLDERS)))
+SIM_ARCHIVES := $(call archives,$(filter-out coordinator/% %/io %/ctl proto/daemon,$(FOLDERS)))
+$(B)/coordinator/all.o: $(call archives,$(SIM_COORDINATOR))
+	@mkdir -p $(@D)
+	ld -r -o $@ --whole-archive $^
+	objcopy --wildcard $(foreach n,coordinator meta raft,--keep-global-symbol='$(n)_*') $@
+$(SIM): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(B)/tests/coordinator/raft/sim_disk.o \
+    $(LIB_TESTS) $(B)/coordinator/all.o $(SIM_ARCHIVES)
 	$(call link)
 simulator: $(SIM)
 sim: simulator

@@ -1,0 +1,73 @@
+#pragma once
+/* The inside of a client: client.c speaks SMB, workload.c decides what it does. */
+#include "tests/sim/cluster.h"
+
+enum { CALLS_MAX = 8, CLIENT_BUFFER = 1 << 20, MIXED_MOST = 512 << 10 };
+
+enum call_kind {
+    CALL_NEGOTIATE,
+    CALL_SETUP,
+    CALL_TREE,
+    CALL_CREATE,
+    CALL_CLOSE,
+    CALL_READ,
+    CALL_WRITE
+};
+
+/* A request without an answer. */
+struct call {
+    bool used;
+    enum call_kind kind;
+    uint64_t message_id, begin_ns, offset;
+    uint32_t file, len, write;
+    uint32_t charge;
+};
+
+enum file_state { FILE_SHUT, FILE_OPENING, FILE_OPENED, FILE_CLOSING };
+
+struct client_file {
+    enum file_state state;
+    uint64_t persistent, volatile_;
+};
+
+enum client_state { CLIENT_AWAY, CLIENT_DIALLING, CLIENT_GREETING, CLIENT_READY };
+
+struct client {
+    struct world *w;
+    struct proc proc;
+    enum client_state state;
+    struct conn *conn;
+    uint32_t node; /* connected with, 1.. */
+    uint16_t dialect;
+    uint64_t session_id, message_id, last_heard_ns;
+    uint32_t tree_id, credits;
+    struct client_file files[FILES_MAX];
+    struct call calls[CALLS_MAX];
+    uint64_t patience_ns;
+    /* the work */
+    uint32_t depth, left, files_used, read_per_mille, large_per_mille;
+    uint64_t think_ns, file_bytes, hot_bytes;
+    bool verifying;
+    uint32_t verify_node;   /* through which node now; behind the last one: finished */
+    uint64_t verify_offset; /* of which file: verify_file */
+    uint32_t verify_file;
+    uint64_t reads, writes, failures, connects;
+    uint8_t buffer[CLIENT_BUFFER + 1024];
+};
+
+/* ---- client.c ---- */
+void client_read(struct client *c, uint32_t file, uint64_t offset, uint32_t len);
+void client_write(struct client *c, uint32_t file, uint64_t offset, uint32_t len);
+void client_open(struct client *c, uint32_t file);
+void client_shut(struct client *c, uint32_t file);
+/* Gives the connection up: what was under way may or may not have happened. */
+void client_leave(struct client *c, const char *why);
+uint32_t client_calls(const struct client *c);
+bool client_file_busy(const struct client *c, uint32_t file);
+
+/* ---- workload.c ---- */
+void workload_draw(struct client *c);
+/* The next thing to do, if there is something that can be done now. */
+void workload_next(struct client *c);
+/* A READ or WRITE ended well (`ok`) or not. */
+void workload_ended(struct client *c, const struct call *call, bool ok);

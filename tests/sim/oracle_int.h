@@ -1,0 +1,15 @@
+#pragma once
+/* Between oracle.c, which knows the registers, and oracle_cluster.c, which looks into the cluster.
+ */
+#include "tests/sim/oracle.h"
+
+/* Whose bytes these are (0: zeros); false when they are nobody's, or damaged. */
+bool atom_name(const struct oracle *o, const uint8_t *at, uint32_t file, uint32_t atom,
+               uint32_t *write);
+/* NULL: never written there. */
+struct version *version_of(struct oracle *o, uint32_t file, uint32_t atom, uint32_t write);
+/* A name of the register whose zone clashes with v's, or NULL. */
+const struct version *zone_clash(const struct oracle *o, uint32_t file, uint32_t atom,
+                                 const struct version *v);
+/* Invariant 4 for a range. */
+void oracle_disk_range(struct oracle *o, uint32_t file, uint32_t atom, uint32_t count);
