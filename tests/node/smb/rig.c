@@ -114,15 +114,13 @@ void rig_fini(struct rig *g)
 
 static handle buffer_new(struct rig *g, size_t len, uint8_t **at)
 {
-    for (uint32_t i = 0; i < RIG_BUFFERS_MAX; i++) {
-        if (g->buffers[i] != NULL)
-            continue;
-        *at = g->buffers[i] = malloc(len > 0 ? len : 1);
-        must(*at != NULL);
-        return (handle){i + 1, 1};
-    }
-    must(!"too many buffers in use");
-    return (handle){0};
+    uint32_t free_slot = 0;
+    while (free_slot < RIG_BUFFERS_MAX && g->buffers[free_slot] != NULL)
+        free_slot++;
+    must(free_slot < RIG_BUFFERS_MAX);
+    *at = g->buffers[free_slot] = malloc(len > 0 ? len : 1);
+    must(*at != NULL);
+    return (handle){free_slot + 1, 1};
 }
 
 static void buffer_free(struct rig *g, handle h)
