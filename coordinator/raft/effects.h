@@ -8,7 +8,7 @@ struct raft_effect *fx_add(struct raft_effects *fx, enum raft_effect_kind kind);
 uint8_t *fx_bytes(struct raft_effects *fx, size_t len);
 
 void fx_create(struct raft_effects *fx, struct raft_file f);
-/* `bytes` live in the list or until the next step; no copy is made. */
+/* `bytes` are fx_bytes of this list; no copy is made. */
 void fx_write(struct raft_effects *fx, struct raft_file f, uint64_t offset, struct slice bytes);
 void fx_rename(struct raft_effects *fx, struct raft_file f, struct raft_file to);
 void fx_delete(struct raft_effects *fx, struct raft_file f);

@@ -140,6 +140,7 @@ void engine_send(struct raft_engine *e, struct wire_message *m)
     if (p == NULL || !p->up)
         return;
     m->from = e->config.id;
+    m->disk = e->log.disk;
     size_t len = wire_size(m);
     uint8_t *bytes = fx_bytes(e->out, len);
     if (bytes == NULL)
@@ -183,6 +184,8 @@ static void peer_up(struct raft_engine *e, uint64_t id)
     p->up = true;
     if (id == e->fetch.from)
         e->fetch.asked_ns = 0;
+    struct wire_message hello = {.kind = WIRE_HELLO, .to = id};
+    engine_send(e, &hello);
 }
 
 /* G5: what was queued for a broken connection is not sent on the next one: libraft counts on each

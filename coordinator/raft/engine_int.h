@@ -32,6 +32,7 @@ struct peer {
     uint64_t read_token;      /* of the FILE_READ under way for it, or 0 */
     struct wire_message pull; /* what it asked for */
     uint64_t pulled_ns;       /* when it last asked; 0: never */
+    uint64_t told_ns;         /* when it was last told that it is a stranger */
 };
 
 /* A message that waits until term and vote are durable (G6). */
@@ -201,4 +202,6 @@ void guard_vote_end(struct raft_engine *e);
 void guard_forget_leader(struct raft_engine *e);
 /* G9: trims an AppendEntries that reaches back behind our log. */
 void guard_behind(const struct raft_engine *e, struct wire_message *m);
+/* G10: is this message from the disk its sender has always had? Learns the disks of newcomers. */
+bool guard_disk(struct raft_engine *e, const struct wire_message *m);
 bool guard_leaves_leader(const struct raft_engine *e, const struct raft_configuration *next);

@@ -174,3 +174,66 @@ void guard_behind(const struct raft_engine *e, struct wire_message *m)
     m->append.prev_index = e->applied;
     m->append.prev_term = applied != NULL ? applied->term : e->snapshot.term;
 }
+
+/* --- G10 -------------------------------------------------------------------------------------- */
+
+static struct raftlog_peer *roster_find(struct raft_engine *e, uint64_t id)
+{
+    for (size_t i = 0; i < RAFTLOG_ROSTER; i++) {
+        if (e->log.roster[i].id == id)
+            return &e->log.roster[i];
+    }
+    return NULL;
+}
+
+static bool in_configuration(const struct raft_engine *e, uint64_t id)
+{
+    const struct raft_configuration *c = &e->raft.configuration;
+    for (unsigned i = 0; i < c->n; i++) {
+        if (c->servers[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+/* A free place, or that of a server that has left. */
+static struct raftlog_peer *roster_place(struct raft_engine *e)
+{
+    struct raftlog_peer *place = roster_find(e, 0);
+    for (size_t i = 0; i < RAFTLOG_ROSTER && place == NULL; i++) {
+        if (!in_configuration(e, e->log.roster[i].id))
+            place = &e->log.roster[i];
+    }
+    return place;
+}
+
+/* G10. A server that lost its disk has forgotten its votes and what it acknowledged. Started as if
+ * for the first time, under its old id, it would help an old log to a majority. So every disk has a
+ * number, drawn when it is formatted, in every message; a server writes down which number it saw
+ * first of each other one, and listens to no other. It tells the stranger, which then stops. */
+bool guard_disk(struct raft_engine *e, const struct wire_message *m)
+{
+    struct raftlog_peer *known = roster_find(e, m->from);
+    struct peer *p = engine_peer(e, m->from);
+    if (!guarded(e, RAFT_GUARD_DISK) || m->kind == WIRE_STRANGER)
+        return true;
+    if (known == NULL) {
+        known = roster_place(e);
+        must(known != NULL); /* there are more places than members */
+        *known = (struct raftlog_peer){.id = m->from, .disk = m->disk};
+        if (!raftlog_roster(&e->log, e->out))
+            e->out->failed = true;
+        e->hold_token = engine_sync(e);
+        e->meta_token = e->hold_token;
+        return true;
+    }
+    if (known->disk == m->disk)
+        return true;
+    if (p->told_ns == 0 || e->now_ns - p->told_ns >= NS_PER_MS * 1000) {
+        struct wire_message answer = {.kind = WIRE_STRANGER, .to = m->from};
+        answer.stranger.disk = known->disk;
+        p->told_ns = e->now_ns;
+        engine_send(e, &answer);
+    }
+    return false;
+}

@@ -38,16 +38,24 @@ static bool meta_write(struct raftlog *l, struct raft_effects *fx, uint32_t slot
     m.term = l->term;
     m.vote = l->vote;
     m.durable = l->durable;
+    m.disk = l->disk;
     memcpy(m.cluster, l->cluster, sizeof m.cluster);
+    memcpy(m.roster, l->roster, sizeof m.roster);
     meta_encode(bytes, &m);
     fx_write(fx, (struct raft_file){.kind = RAFT_FILE_META}, (uint64_t)slot * META_SLOT_APART,
              slice_of(bytes, META_SLOT_BYTES));
     return !fx->failed;
 }
 
-bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term)
+bool raftlog_roster(struct raftlog *l, struct raft_effects *fx)
 {
-    must(l->generation == 0);
+    return raftlog_term_vote(l, fx, l->term, l->vote);
+}
+
+bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term, uint64_t disk)
+{
+    must(l->generation == 0 && disk != 0);
+    l->disk = disk;
     fx_create(fx, (struct raft_file){.kind = RAFT_FILE_META});
     return raftlog_term_vote(l, fx, term, 0);
 }

@@ -19,9 +19,16 @@
  *
  * Term and vote have two slots and a generation. A new generation never goes to the slot that holds
  * the last durable one; once it is durable itself the other slot gets a copy, so that one damaged
- * slot loses nothing. */
+ * slot loses nothing. Beside them stands the roster: which disk each server was first seen with. */
 #include "coordinator/raft/effects.h"
 #include "coordinator/raft/entries.h"
+
+#define RAFTLOG_ROSTER 32
+
+/* A server, and the disk it was first seen with. */
+struct raftlog_peer {
+    uint64_t id, disk;
+};
 
 struct raftlog_segment {
     uint64_t number, seq, first_index; /* seq: of its header */
@@ -40,8 +47,10 @@ struct raftlog {
     uint64_t next_seq, chain; /* for the next record */
     uint64_t durable;         /* sequence number */
     uint64_t generation, term, vote;
-    uint32_t slot;     /* of meta: holds the last durable generation */
-    bool slot_pending; /* the other one has been given a newer one */
+    uint32_t slot; /* of meta: holds the last durable generation */
+    uint64_t disk; /* this disk's own number, drawn when it was formatted */
+    struct raftlog_peer roster[RAFTLOG_ROSTER]; /* id 0: free */
+    bool slot_pending;                          /* the other one has been given a newer one */
 };
 
 void raftlog_init(struct raftlog *l, struct mem *mem, const struct raft_engine_config *config);
@@ -58,8 +67,10 @@ const char *raftlog_recover(struct raftlog *l, const struct raft_loaded_file *fi
                             struct entries *out, struct raft_effects *fx,
                             struct raftlog_found *found);
 
-/* The first write of all: creates meta. */
-bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term);
+/* The first write of all: creates meta. `disk`: a random number, not 0. */
+bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term, uint64_t disk);
+/* Rewrites term and vote as they are, with the roster as it is now. */
+bool raftlog_roster(struct raftlog *l, struct raft_effects *fx);
 /* Writes term and vote. The caller emits a SYNC and lets nothing out before it is done. False when
  * memory is refused, here and below. */
 bool raftlog_term_vote(struct raftlog *l, struct raft_effects *fx, uint64_t term, uint64_t vote);

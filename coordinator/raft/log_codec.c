@@ -20,6 +20,11 @@ void meta_encode(uint8_t out[META_SLOT_BYTES], const struct meta_slot *m)
     write_u64(&w, m->vote);
     write_u64(&w, m->durable);
     write_bytes(&w, slice_of(m->cluster, sizeof m->cluster));
+    write_u64(&w, m->disk);
+    for (size_t i = 0; i < RAFTLOG_ROSTER; i++) {
+        write_u64(&w, m->roster[i].id);
+        write_u64(&w, m->roster[i].disk);
+    }
     must(w.pos == META_SLOT_BYTES && !w.full);
     patch_u64(&w, 0, hash64(slice_of(out + 8, META_SLOT_BYTES - 8), META_MAGIC));
 }
@@ -39,6 +44,11 @@ bool meta_decode(struct slice bytes, struct meta_slot *out)
     m.vote = read_u64(&r);
     m.durable = read_u64(&r);
     read_copy(&r, m.cluster, sizeof m.cluster);
+    m.disk = read_u64(&r);
+    for (size_t i = 0; i < RAFTLOG_ROSTER; i++) {
+        m.roster[i].id = read_u64(&r);
+        m.roster[i].disk = read_u64(&r);
+    }
     if (r.bad || magic != META_MAGIC || version != RAFTLOG_VERSION)
         return false;
     if (hash64(body, META_MAGIC) != checksum)

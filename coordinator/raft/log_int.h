@@ -4,7 +4,7 @@
 
 #define RAFTLOG_VERSION 1
 #define META_MAGIC UINT64_C(0x4154454d54464c46) /* "FLFTMETA" */
-#define META_SLOT_BYTES 80
+#define META_SLOT_BYTES (88 + 16 * RAFTLOG_ROSTER)
 #define META_SLOT_APART 4096
 #define SEGMENT_MAGIC UINT64_C(0x474f4c5454464c46) /* "FLFTTLOG" */
 #define SEGMENT_HEADER_BYTES 112
@@ -12,8 +12,9 @@
 #define SEGMENT_RESET 1u /* flag: nothing before this segment counts */
 
 struct meta_slot {
-    uint64_t generation, server, term, vote, durable;
+    uint64_t generation, server, term, vote, durable, disk;
     uint8_t cluster[RAFT_CLUSTER_ID_BYTES];
+    struct raftlog_peer roster[RAFTLOG_ROSTER];
 };
 
 struct segment_header {

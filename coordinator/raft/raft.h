@@ -15,7 +15,7 @@
  *  1. raft_engine_new; load every file of the directory (raft_file_parse tells which are ours) and
  *     make sure that what was read is durable: a process that was killed may have left bytes in the
  *     page cache only (fsync each file, then the directory); one START event. FATAL in its effects
- * means: do not serve; the text says why.
+ *     means: do not serve; the text says why.
  *  2. After each raft_engine_step carry out its effects in order. APPLY, RESTORE and NEED_SNAPSHOT
  *     are obeyed at once: NEED_SNAPSHOT names the index the state machine has just reached.
  *  3. Disk effects go, in order, to one writer. SYNC{token} means: when all that was asked before
@@ -27,8 +27,9 @@
  *     connection broke are dropped (guard G5); then PEER_DOWN, and PEER_UP once there is a new one.
  *     The engine itself sends nothing to a peer that is down.
  *  5. TICK when raft_engine_next_deadline() has come; every other event carries the time too.
- *  6. Slices in effects live until the next step or raft_effects_reset; slices in events only
- *     during the step. */
+ *  6. Slices in effects live until raft_effects_reset, whatever steps come between; those in events
+ *     only during the step. A shell may feed an event while it still has effects to carry out, if
+ * it lets the new ones follow in the same list. `failed` of the list is FATAL too. */
 #include "proto/base/arena.h"
 #include "proto/base/bytes.h"
 #include "proto/base/mem.h"
@@ -56,6 +57,7 @@ enum raft_guard {
     RAFT_GUARD_READ_QUORUM = 1 << 8,     /* reads ask a majority */
     RAFT_GUARD_STANDBY_VOTES = 1 << 10,  /* G8: a standby votes, and forgets a silent leader */
     RAFT_GUARD_BEHIND = 1 << 11,         /* G9: entries from before our log are not appended */
+    RAFT_GUARD_DISK = 1 << 12,           /* G10: a lost disk does not come back under its id */
     RAFT_GUARD_TRAILING = 1 << 9,        /* G5: thousands of entries stay behind a snapshot */
 };
 

@@ -182,6 +182,14 @@ void engine_reads(struct raft_engine *e)
 
 /* --- dispatch --------------------------------------------------------------------------------- */
 
+static void estranged(struct raft_engine *e, const struct wire_message *m)
+{
+    if (m->stranger.disk != e->log.disk && guarded(e, RAFT_GUARD_DISK))
+        engine_fail(e,
+                    "this coordinator lost its disk: the cluster knows another one under its id; "
+                    "replace this server under a new id");
+}
+
 static void receive(struct raft_engine *e, struct wire_message *m)
 {
     switch (m->kind) {
@@ -195,6 +203,8 @@ static void receive(struct raft_engine *e, struct wire_message *m)
     case WIRE_READ_ANSWER: read_answered(e, m); break;
     case WIRE_PULL: transfer_pull(e, m); break;
     case WIRE_CHUNK: transfer_chunk(e, m); break;
+    case WIRE_HELLO: break;
+    case WIRE_STRANGER: estranged(e, m); break;
     }
 }
 
@@ -207,5 +217,6 @@ void engine_receive(struct raft_engine *e, uint64_t peer, struct slice frame)
         trace_put(e->trace, "raft.frame.dropped", peer, frame.len, 0);
         return;
     }
-    receive(e, &m);
+    if (guard_disk(e, &m))
+        receive(e, &m);
 }

@@ -44,6 +44,8 @@ static const char *meta_read(struct raftlog *l, struct slice bytes, uint64_t *du
         l->generation = m.generation;
         l->term = m.term;
         l->vote = m.vote;
+        l->disk = m.disk;
+        memcpy(l->roster, m.roster, sizeof m.roster);
         *durable = *durable > m.durable ? *durable : m.durable;
         *absent = false;
     }

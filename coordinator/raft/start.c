@@ -131,7 +131,7 @@ static why bootstrap(struct raft_engine *e, const struct raft_engine_event *even
     if (!mine)
         return "this coordinator is not among the first members";
     if (e->log.generation == 0)
-        ok = ok && raftlog_format(&e->log, e->out, 1);
+        ok = ok && raftlog_format(&e->log, e->out, 1, event->start.seed | 1);
     else if (e->log.term == 0)
         ok = ok && raftlog_term_vote(&e->log, e->out, 1, 0);
     ok = ok && raftlog_append(&e->log, e->out, &e->entries, 1, 1);
@@ -155,7 +155,7 @@ static why first_state(struct raft_engine *e, const struct raft_engine_event *ev
     case RAFT_START_JOIN:
         if (!empty)
             return NULL;
-        if (!raftlog_format(&e->log, e->out, 0))
+        if (!raftlog_format(&e->log, e->out, 0, event->start.seed | 1))
             return "not enough memory";
         e->hold_token = engine_sync(e);
         e->meta_token = e->hold_token;

@@ -196,6 +196,7 @@ static void send_append(struct raft_engine *e, const struct raft_message *from)
     const struct raft_append_entries *a = &from->append_entries;
     const struct peer *p = engine_peer(e, from->server_id);
     struct wire_message m = {.kind = WIRE_APPEND, .from = e->config.id, .to = from->server_id};
+    m.disk = e->log.disk;
     uint32_t left = a->n_entries;
     if (p == NULL || !p->up)
         return;
@@ -299,12 +300,15 @@ static void apply_one(struct raft_engine *e, uint64_t index, struct entry *entry
     }
     if (entry->type == ENTRY_BARRIER)
         return;
+    /* A copy: the entry may leave memory before the shell comes to it. */
+    uint8_t *command = fx_bytes(e->out, entry->len);
     struct raft_effect *effect = fx_add(e->out, RAFT_FX_APPLY);
-    if (effect == NULL)
+    if (effect == NULL || command == NULL)
         return;
+    memcpy(command, entry->data, entry->len);
     effect->apply.index = index;
     effect->apply.term = entry->term;
-    effect->apply.command = slice_of(entry->data, entry->len);
+    effect->apply.command = slice_of(command, entry->len);
     effect->apply.token = token;
     if (token != 0)
         submitted(e, token, RAFT_SUBMIT_COMMITTED, index);

@@ -28,6 +28,8 @@ size_t wire_size(const struct wire_message *m)
     case WIRE_READ_ANSWER: return WIRE_HEADER_BYTES + 8;
     case WIRE_PULL: return WIRE_HEADER_BYTES + 36;
     case WIRE_CHUNK: return WIRE_HEADER_BYTES + 44 + m->chunk.bytes.len;
+    case WIRE_HELLO: return WIRE_HEADER_BYTES;
+    case WIRE_STRANGER: return WIRE_HEADER_BYTES + 8;
     }
     must(false);
 }
@@ -83,6 +85,8 @@ static void encode_body(struct writer *w, const struct wire_message *m)
     case WIRE_READ_ANSWER: write_u64(w, m->read.round); break;
     case WIRE_PULL:
     case WIRE_CHUNK: encode_chunk(w, m); break;
+    case WIRE_HELLO: break;
+    case WIRE_STRANGER: write_u64(w, m->stranger.disk); break;
     }
 }
 
@@ -96,6 +100,7 @@ void wire_encode(struct writer *w, uint64_t tag, const struct wire_message *m)
     write_u64(w, tag);
     write_u64(w, m->from);
     write_u64(w, m->to);
+    write_u64(w, m->disk);
     write_u64(w, m->term);
     encode_body(w, m);
     must(w->full || w->pos - start == wire_size(m));
@@ -224,6 +229,8 @@ static bool decode_body(struct reader *r, struct wire_message *m)
     case WIRE_READ_ANSWER: m->read.round = read_u64(r); return true;
     case WIRE_PULL:
     case WIRE_CHUNK: return decode_chunk(r, m);
+    case WIRE_HELLO: return true;
+    case WIRE_STRANGER: m->stranger.disk = read_u64(r); return true;
     }
     return false;
 }
@@ -238,10 +245,12 @@ bool wire_decode(struct slice frame, uint64_t tag, struct wire_message *out)
     uint64_t got_tag = read_u64(&r);
     m.from = read_u64(&r);
     m.to = read_u64(&r);
+    m.disk = read_u64(&r);
     m.term = read_u64(&r);
     if (r.bad || version != WIRE_VERSION || zero16 != 0 || zero32 != 0 || got_tag != tag)
         return false;
-    if (m.from == 0 || m.to == 0 || m.term > WIRE_INDEX_MAX || frame.len > RAFT_FRAME_MAX)
+    if (m.from == 0 || m.to == 0 || m.disk == 0 || m.term > WIRE_INDEX_MAX ||
+        frame.len > RAFT_FRAME_MAX)
         return false;
     if (!decode_body(&r, &m) || r.bad || read_left(&r) != 0)
         return false;

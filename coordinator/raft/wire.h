@@ -4,10 +4,11 @@
  * are still decoded as a stranger's: libraft parses without bounds, so only what passed here
  * reaches it.
  *
- * * version 1, u8 kind, u16 0, u32 0, u64 cluster tag, u64 from, u64 to, u64 term, then the body
+ *   u8 version 1, u8 kind, u16 0, u32 0, u64 cluster tag, from, to, disk, term, then the body
  *
- * * `from` and `to` are raft ids: a server that was replaced under the same address is not taken
- * for its predecessor. */
+ * `from` and `to` are raft ids: a server that was replaced under the same address is not taken for
+ * its predecessor. `disk` is the number of the sender's disk: nor is one that lost its disk taken
+ * for itself (G10). */
 #include "coordinator/raft/entries.h"
 #include "coordinator/raft/raft.h"
 
@@ -22,15 +23,17 @@ enum wire_kind {
     WIRE_READ_ANSWER, /* yes; there is no no */
     WIRE_PULL,        /* the next chunk, please */
     WIRE_CHUNK,       /* len 0 and size > 0: that snapshot is gone */
+    WIRE_HELLO,       /* first on every connection, so that disks become known */
+    WIRE_STRANGER,    /* you had another disk when we first met */
 };
 
 #define WIRE_INDEX_MAX (UINT64_C(1) << 62) /* sums of two never wrap */
 #define WIRE_ENTRIES_MAX 4096              /* of one APPEND */
-#define WIRE_HEADER_BYTES 40
+#define WIRE_HEADER_BYTES 48
 
 struct wire_message {
     enum wire_kind kind;
-    uint64_t from, to, term;
+    uint64_t from, to, disk, term;
     union {
         struct {
             uint64_t prev_index, prev_term, commit;
@@ -59,6 +62,9 @@ struct wire_message {
             uint32_t len;       /* PULL */
             struct slice bytes; /* CHUNK */
         } chunk;
+        struct {
+            uint64_t disk; /* the one first seen */
+        } stranger;
     };
 };
 

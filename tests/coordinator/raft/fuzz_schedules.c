@@ -18,12 +18,19 @@ static const struct guard_name {
     const char *name;
     uint32_t bit;
 } guard_names[] = {
-    {"split-changes", RAFT_GUARD_SPLIT_CHANGES},     {"own-term", RAFT_GUARD_OWN_TERM},
-    {"config-held", RAFT_GUARD_CONFIG_HELD},         {"one-transfer", RAFT_GUARD_ONE_TRANSFER},
-    {"monotone-commit", RAFT_GUARD_MONOTONE_COMMIT}, {"hold-vote", RAFT_GUARD_HOLD_VOTE},
-    {"sync-before-ack", RAFT_GUARD_SYNC_BEFORE_ACK}, {"sole-voter", RAFT_GUARD_SOLE_VOTER},
-    {"read-quorum", RAFT_GUARD_READ_QUORUM},         {"trailing", RAFT_GUARD_TRAILING},
-    {"standby-votes", RAFT_GUARD_STANDBY_VOTES},     {"behind", RAFT_GUARD_BEHIND},
+    {"split-changes", RAFT_GUARD_SPLIT_CHANGES},
+    {"own-term", RAFT_GUARD_OWN_TERM},
+    {"config-held", RAFT_GUARD_CONFIG_HELD},
+    {"one-transfer", RAFT_GUARD_ONE_TRANSFER},
+    {"monotone-commit", RAFT_GUARD_MONOTONE_COMMIT},
+    {"hold-vote", RAFT_GUARD_HOLD_VOTE},
+    {"sync-before-ack", RAFT_GUARD_SYNC_BEFORE_ACK},
+    {"sole-voter", RAFT_GUARD_SOLE_VOTER},
+    {"read-quorum", RAFT_GUARD_READ_QUORUM},
+    {"trailing", RAFT_GUARD_TRAILING},
+    {"standby-votes", RAFT_GUARD_STANDBY_VOTES},
+    {"behind", RAFT_GUARD_BEHIND},
+    {"disk", RAFT_GUARD_DISK},
 };
 
 static bool schedules(struct sim_options options, uint64_t count, bool quiet)

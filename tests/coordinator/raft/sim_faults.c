@@ -101,6 +101,16 @@ static void blackout(struct sim *s)
     }
 }
 
+static bool is_member(const struct node *leader, uint64_t id)
+{
+    struct raft_member m;
+    for (size_t i = 0; raft_engine_member(leader->engine, i, &m); i++) {
+        if (m.id == id)
+            return true;
+    }
+    return false;
+}
+
 /* A disk dies for good. Only where the others are enough, and all of them are well: what is tested
  * is the engine, not an administrator who loses a majority. */
 static void lose_disk(struct sim *s, struct node *n)
@@ -115,13 +125,16 @@ static void lose_disk(struct sim *s, struct node *n)
     for (size_t i = 0; raft_engine_member(leader->engine, i, &m); i++)
         voters += m.voter;
     for (size_t i = 0; i < s->node_count; i++) {
-        if (s->nodes[i].engine == NULL || s->nodes[i].lost_disk)
+        bool lost = s->nodes[i].lost_disk;
+        if (lost ? is_member(leader, s->nodes[i].id) : s->nodes[i].engine == NULL)
             return;
     }
     if (voters < 5 || status.change_pending)
         return;
-    node_crash(s, n, UINT64_MAX);
+    /* A careless administrator starts it again, with its old id and an empty disk. */
+    node_crash(s, n, prng_chance(&s->prng, 700) ? soon(s, 1000) : UINT64_MAX);
     sim_disk_wipe(&n->disk);
+    n->as = n->id <= s->first_count ? RAFT_START_BOOTSTRAP : RAFT_START_JOIN;
     n->lost_disk = true;
 }
 
@@ -158,16 +171,6 @@ void fault_some(struct sim *s)
 }
 
 /* --- membership ------------------------------------------------------------------------------- */
-
-static bool is_member(const struct node *leader, uint64_t id)
-{
-    struct raft_member m;
-    for (size_t i = 0; raft_engine_member(leader->engine, i, &m); i++) {
-        if (m.id == id)
-            return true;
-    }
-    return false;
-}
 
 static struct node *newcomer(struct sim *s, const struct node *leader)
 {

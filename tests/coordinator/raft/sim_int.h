@@ -31,7 +31,7 @@ struct node {
     struct raft_effect read_effect;
     uint64_t read_ns;
     uint64_t paused_ns; /* the whole process stands still until then; 0: it does not */
-    bool lost_disk;
+    bool lost_disk, stopped;
 };
 
 struct link {

@@ -230,6 +230,13 @@ static void send(struct sim *s, const struct node *n, const struct raft_effect *
     link->last_due_ns[a < b] = m->due_ns;
 }
 
+static void fatal(struct sim *s, struct node *n, const struct raft_effect *fx)
+{
+    n->stopped = true;
+    if (!n->lost_disk) /* that one should */
+        sim_violation(s, "server %lu stops: %s", n->id, fx->fatal.why);
+}
+
 static void obey(struct sim *s, struct node *n, const struct raft_effect *fx)
 {
     switch (fx->kind) {
@@ -257,7 +264,7 @@ static void obey(struct sim *s, struct node *n, const struct raft_effect *fx)
         n->save_ns = s->now_ns + prng_below(&s->prng, 100) * MS;
         n->save_pad = prng_below(&s->prng, 4096);
         break;
-    case RAFT_FX_FATAL: sim_violation(s, "server %lu stops: %s", n->id, fx->fatal.why); break;
+    case RAFT_FX_FATAL: fatal(s, n, fx); break;
     }
 }
 
@@ -271,6 +278,10 @@ void node_step(struct sim *s, struct node *n, const struct raft_engine_event *ev
     for (size_t i = 0; i < n->fx.count && !s->broken && !failed; i++)
         obey(s, n, &n->fx.items[i]);
     raft_effects_reset(&n->fx);
+    if (n->stopped && n->lost_disk)
+        node_crash(s, n, UINT64_MAX);
+    if (n->engine == NULL)
+        return;
     if (s->options->without == 0 && !s->options->lie)
         raft_engine_check(n->engine);
 }

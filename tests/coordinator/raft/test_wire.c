@@ -21,7 +21,7 @@ static struct slice encode(const struct wire_message *m, uint8_t *to, size_t cap
 static struct wire_message message(enum wire_kind kind)
 {
     static const uint8_t bytes[] = "some state";
-    struct wire_message m = {.kind = kind, .from = 1, .to = 2, .term = 7};
+    struct wire_message m = {.kind = kind, .from = 1, .to = 2, .disk = 5, .term = 7};
     switch (kind) {
     case WIRE_APPEND: m.append.prev_index = 5, m.append.prev_term = 6, m.append.commit = 4; break;
     case WIRE_APPEND_RESULT: m.append_result.rejected = 9, m.append_result.last_index = 8; break;
@@ -45,6 +45,8 @@ static struct wire_message message(enum wire_kind kind)
         m.chunk.offset = 512;
         m.chunk.bytes = slice_of(bytes, sizeof bytes);
         break;
+    case WIRE_HELLO: break;
+    case WIRE_STRANGER: m.stranger.disk = 6; break;
     }
     return m;
 }
@@ -52,7 +54,7 @@ static struct wire_message message(enum wire_kind kind)
 static void every_kind_travels(void **state)
 {
     (void)state;
-    for (int kind = WIRE_APPEND; kind <= WIRE_CHUNK; kind++) {
+    for (int kind = WIRE_APPEND; kind <= WIRE_STRANGER; kind++) {
         uint8_t first[512], second[512];
         struct wire_message m = message((enum wire_kind)kind), got;
         struct slice frame = encode(&m, first, sizeof first);
@@ -67,7 +69,7 @@ static void every_kind_travels(void **state)
 static void shorter_or_longer_is_refused(void **state)
 {
     (void)state;
-    for (int kind = WIRE_APPEND; kind <= WIRE_CHUNK; kind++) {
+    for (int kind = WIRE_APPEND; kind <= WIRE_STRANGER; kind++) {
         uint8_t bytes[512] = {0};
         struct wire_message m = message((enum wire_kind)kind), got;
         struct slice frame = encode(&m, bytes, sizeof bytes);
