@@ -131,7 +131,9 @@ static ntstatus check_access(struct create *cr)
     uint32_t rights = rights_on(i, &cr->token);
     cr->maximal = rights & cr->c->share_mask;
     rights |= privileged(cr);
-    ntstatus status = check_rights(cr, explicit_access, rights);
+    /* SeTakeOwnershipPrivilege: for who asks, so that a descriptor can always be repaired. */
+    uint32_t asked = cr->token.administrator ? WRITE_OWNER : 0;
+    ntstatus status = check_rights(cr, explicit_access, rights | asked);
     if (status != STATUS_OK)
         return status;
     cr->granted = cr->desired & ~MAXIMUM_ALLOWED;

@@ -9,7 +9,6 @@
 #include "proto/smb/security.h"
 #include "proto/smb/status.h"
 #include "tests/lib/faults.h"
-#include "tests/lib/unit.h"
 #include <string.h>
 
 enum { RIG_NODES = 3 };
@@ -148,8 +147,8 @@ static inline Fl__Reply *rig_open(struct rig *r, uint32_t node, struct ask ask)
 static inline uint64_t rig_must_open(struct rig *r, uint32_t node, struct ask ask)
 {
     Fl__Reply *reply = rig_open(r, node, ask);
-    assert_non_null(reply);
-    assert_int_equal(reply->status, STATUS_OK);
+    must(reply != NULL);
+    must(reply->status == STATUS_OK);
     return reply->open->open_id;
 }
 
@@ -238,7 +237,7 @@ static inline Fl__FileInfo *rig_info(struct rig *r, uint64_t open_id)
 static inline Fl__ClusterConfig *rig_config(struct rig *r)
 {
     Fl__ClusterConfig *c = meta_config(r->m, true, &r->a);
-    assert_non_null(c);
+    must(c != NULL);
     return c;
 }
 
@@ -302,11 +301,11 @@ static inline void rig_begin(struct rig *r)
 static inline void rig_setup(struct rig *r)
 {
     rig_begin(r);
-    assert_int_equal(rig_init(r)->status, STATUS_OK);
+    must(rig_init(r)->status == STATUS_OK);
     for (uint32_t n = 1; n <= RIG_NODES; n++)
-        assert_int_equal(rig_register(r, n, 100 + n, (uint8_t)n)->status, STATUS_OK);
-    assert_int_equal(rig_volume(r, "v", 3, 6)->status, STATUS_OK);
-    assert_int_equal(rig_share(r, "s", "v", "")->status, STATUS_OK);
+        must(rig_register(r, n, 100 + n, (uint8_t)n)->status == STATUS_OK);
+    must(rig_volume(r, "v", 3, 6)->status == STATUS_OK);
+    must(rig_share(r, "s", "v", "")->status == STATUS_OK);
     r->volume = 1;
     r->root = rig_config(r)->shares[0]->root_inode;
 }
@@ -323,7 +322,7 @@ static inline struct slice rig_save(struct rig *r)
 {
     uint8_t *bytes;
     size_t len;
-    assert_true(meta_save(r->m, &r->mem, &bytes, &len));
+    must(meta_save(r->m, &r->mem, &bytes, &len));
     struct slice copy = arena_copy(&r->a, slice_of(bytes, len));
     mem_free(&r->mem, bytes, len);
     return copy;
@@ -334,9 +333,9 @@ static inline void rig_reload(struct rig *r)
 {
     struct slice before = rig_save(r);
     struct meta *loaded = meta_load(&r->mem, before);
-    assert_non_null(loaded);
+    must(loaded != NULL);
     meta_free(r->m);
     r->m = loaded;
     meta_check(r->m);
-    assert_true(slice_equal(before, rig_save(r)));
+    must(slice_equal(before, rig_save(r)));
 }

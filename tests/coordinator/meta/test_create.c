@@ -1,4 +1,5 @@
 #include "tests/coordinator/meta/rig.h"
+#include "tests/lib/unit.h"
 
 struct row {
     const char *name;

@@ -3,6 +3,7 @@
  * covers: blob.c check.c index.c work.c window.c */
 #include "proto/base/prng.h"
 #include "tests/coordinator/meta/rig.h"
+#include "tests/lib/unit.h"
 
 struct stream {
     struct rig *r;
