@@ -160,6 +160,12 @@ uint64_t node_next_deadline(const struct node *n)
     return n->refused ? DEADLINE_NEVER : next;
 }
 
+void node_space(struct node *n, uint64_t free_bytes, uint64_t total_bytes)
+{
+    if (n->control != NULL)
+        control_space(n->control, free_bytes, total_bytes);
+}
+
 handle node_buffer_get(struct node *n, size_t len, uint8_t **at)
 {
     return buffers_get(&n->buffers, len, at);

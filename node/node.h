@@ -115,6 +115,9 @@ void node_step(struct node *n, const struct node_event *ev);
 /* When a TICK is wanted at the latest; 0: at once. */
 uint64_t node_next_deadline(const struct node *n);
 
+/* How full the disk under the store is: for the cluster's figures. */
+void node_space(struct node *n, uint64_t free_bytes, uint64_t total_bytes);
+
 /* A buffer of at least `len` bytes, aligned to STORE_BLOCK; {0} when the budget is spent. */
 handle node_buffer_get(struct node *n, size_t len, uint8_t **at);
 /* Lets go; safe with {0} and with what is gone. */

@@ -6,7 +6,7 @@
 
 /* Options that take no value; all others do. */
 static const char *const flags[] = {"json",    "help",          "version", "scale-out", "ca",
-                                    "encrypt", "administrator", "force",   "shares",    "yes"};
+                                    "encrypt", "administrator", "coordinator", "force",   "shares",    "yes"};
 
 static bool is_flag(const char *name)
 {

@@ -13,7 +13,7 @@ const struct command commands[] = {
      "prepare a new cluster: certificates and configuration for each machine", run_cluster_init, 0,
      true},
     {"status", NULL, "[--wait SECONDS] [--shares]", "how the cluster is", run_status, 0, false},
-    {"node", "add", "NAME --address IP [--hours H]", "invite a machine: prints a join token",
+    {"node", "add", "NAME --address IP [--coordinator] [--hours H]", "invite a machine: prints a join token",
      run_node_add, 1, false},
     {"node", "join", "TOKEN [--out DIR] [--state-dir D]",
      "on the new machine: get its certificate and configuration", run_node_join, 1, true},

@@ -78,6 +78,7 @@ int run_node_add(struct ctl *c)
     node.address = (char *)(uintptr_t)address;
     node.data_port = DATA_PORT;
     node.coordinator_port = COORDINATOR_PORT;
+    node.coordinator = args_flag(&c->args, "coordinator");
     Fl__NodeAdd add = FL__NODE_ADD__INIT;
     add.node = &node;
     add.token_hash = (ProtobufCBinaryData){sizeof hash, hash};

@@ -93,9 +93,15 @@ void peers_lost_incoming(struct server *s, const struct link *l)
 
 /* ---- membership ------------------------------------------------------------------------------ */
 
+/* Before its first configuration arrives, a joining coordinator hears those its file names. */
 static bool is_member(const struct server *s, uint64_t id)
 {
     struct raft_member m;
+    if (!raft_engine_member(coordinator_raft(s->core), 0, &m)) {
+        for (uint32_t i = 0; i < s->settings.coordinator_count; i++)
+            if (s->settings.coordinators[i].id == id)
+                return true;
+    }
     for (size_t i = 0; raft_engine_member(coordinator_raft(s->core), i, &m); i++)
         if (m.id == id)
             return true;
@@ -132,6 +138,10 @@ uint64_t peers_maintain(struct server *s, uint64_t now_ns)
     struct raft_member m;
     for (size_t i = 0; raft_engine_member(coordinator_raft(s->core), i, &m); i++)
         remember(s, &m);
+    for (uint32_t i = 0; i < s->settings.coordinator_count; i++)
+        if (is_member(s, s->settings.coordinators[i].id))
+            remember(s, &(struct raft_member){s->settings.coordinators[i].id,
+                                              s->settings.coordinators[i].address, true});
     for (int i = 0; i < PEERS_MAX; i++) {
         struct peer *p = &s->peers[i];
         if (p->id == 0)

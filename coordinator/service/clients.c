@@ -313,6 +313,27 @@ static void complete_status(struct coordinator *c, Fl__Reply *reply)
     reply->cluster->voters = voters;
 }
 
+/* A volume has room for what the disks of the nodes that are here hold, divided by its copies. */
+static void complete_volume(struct coordinator *c, const Fl__Query *query, Fl__Reply *reply)
+{
+    if (reply->body_case != FL__REPLY__BODY_VOLUME || query->body_case != FL__QUERY__BODY_VOLUME)
+        return;
+    uint64_t total = 0, unused = 0;
+    uint32_t cursor = 0, replicas = 1;
+    for (struct client *k; (k = map_next(&c->clients, &cursor, NULL)) != NULL;) {
+        if (k->role != FL__ROLE__ROLE_NODE || k->session == 0)
+            continue;
+        total += k->total_bytes;
+        unused += k->free_bytes;
+    }
+    const Fl__ClusterConfig *config = meta_config(c->meta, false, &c->arena);
+    for (size_t i = 0; config != NULL && i < config->n_volumes; i++)
+        if (config->volumes[i]->id == query->volume->volume)
+            replicas = config->volumes[i]->replicas;
+    reply->volume->total_bytes = total / replicas;
+    reply->volume->free_bytes = unused / replicas;
+}
+
 static void answer_query(struct coordinator *c, struct client *k, const struct request *r)
 {
     Fl__Query *query = pb_unpack(&fl__query__descriptor, slice_of(r->bytes, r->len), &c->arena);
@@ -320,6 +341,7 @@ static void answer_query(struct coordinator *c, struct client *k, const struct r
     Fl__Reply *reply = meta_query(c->meta, query, &c->arena);
     must(reply != NULL);
     complete_status(c, reply);
+    complete_volume(c, query, reply);
     Fl__QueryReply answer = FL__QUERY_REPLY__INIT;
     answer.id = r->id;
     answer.reply = reply;
@@ -427,6 +449,8 @@ static void dispatch(struct coordinator *c, struct client *k, Fl__Control *m,
     switch (m->body_case) {
     case FL__CONTROL__BODY_HELLO: on_hello(c, k, m->hello); break;
     case FL__CONTROL__BODY_LEASE_REQUEST:
+        k->free_bytes = m->lease_request->free_bytes;
+        k->total_bytes = m->lease_request->total_bytes;
         ask(c, k, REQUEST_LEASE, m->lease_request->nonce, NULL);
         break;
     case FL__CONTROL__BODY_COMMAND: on_command(c, k, m->command->command); break;

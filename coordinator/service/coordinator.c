@@ -80,8 +80,10 @@ static void on_tick(struct coordinator *c)
 {
     if (raft_engine_next_deadline(c->raft) <= c->now_ns)
         raft_feed(c, &(struct raft_engine_event){.kind = RAFT_EV_TICK});
-    if (coordinator_leads(c) && c->sweep_ns <= c->now_ns)
+    if (coordinator_leads(c) && c->sweep_ns <= c->now_ns) {
         lease_sweep(c);
+        membership_follow(c);
+    }
 }
 
 const struct coordinator_effects *coordinator_step(struct coordinator *c,

@@ -117,6 +117,7 @@ static void on_role(struct coordinator *c, const struct raft_effect *fx)
     e->role.leader = fx->role.leader;
     if (fx->role.role != RAFT_ROLE_LEADER) {
         c->leader_since_ns = 0;
+        c->changing = false;
         dismiss_clients(c, fx->role.leader);
         lease_forget_all(c);
         return;
@@ -189,7 +190,7 @@ static void obey(struct coordinator *c, const struct raft_effect *fx)
     case RAFT_FX_SUBMITTED: on_submitted(c, fx); break;
     case RAFT_FX_READ_READY: on_read(c, fx, true); break;
     case RAFT_FX_READ_FAILED: on_read(c, fx, false); break;
-    case RAFT_FX_CHANGED: break;
+    case RAFT_FX_CHANGED: membership_changed(c); break;
     case RAFT_FX_ROLE: on_role(c, fx); break;
     case RAFT_FX_RESTORE: on_restore(c, fx); break;
     case RAFT_FX_NEED_SNAPSHOT: on_need_snapshot(c, fx); break;

@@ -20,6 +20,7 @@ struct client {
     bool subscribed, secrets;
     uint32_t node_id; /* nodes and witnesses, after Hello */
     uint64_t session; /* nodes, after Welcome */
+    uint64_t free_bytes, total_bytes; /* nodes: of their disk, as last told */
     char *join_name;  /* joining machines: whose invitation they used */
     uint8_t token_hash[32];
 };
@@ -68,6 +69,7 @@ struct coordinator {
     uint64_t leader_since_ns; /* 0: not the leader */
     uint64_t sweep_ns;        /* when leases are looked at next */
     bool config_changed;      /* to be pushed at the end of this step */
+    bool changing;            /* a change of the Raft group is under way */
     bool founding;            /* ClusterInit is proposed */
     bool obeying;             /* raft_feed is carrying out effects */
     size_t obeyed;            /* of raft_effects, in this step */
@@ -122,3 +124,9 @@ void declare_down(struct coordinator *c, uint32_t node_id, uint64_t session, con
 void lease_sweep(struct coordinator *c);
 /* A node registered: a new session begins. */
 void lease_begin(struct coordinator *c, uint32_t node_id, uint64_t session);
+
+/* membership.c */
+/* Proposes the next change of the Raft group that the metadata asks for, if any. */
+void membership_follow(struct coordinator *c);
+/* The outcome of a change came. */
+void membership_changed(struct coordinator *c);

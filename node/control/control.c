@@ -57,6 +57,7 @@ struct control {
     struct arena config_arena[2]; /* of the configuration in force, and the one before */
     uint32_t config_turn;
     uint64_t session; /* of our registration */
+    uint64_t free_bytes, total_bytes; /* of the node's disk */
     struct control_effects effects;
     char trouble[TROUBLE_MAX];
 };
@@ -289,6 +290,8 @@ static void ask_lease(struct control *c, uint64_t now_ns)
 {
     Fl__LeaseRequest lease = FL__LEASE_REQUEST__INIT;
     lease.nonce = ++c->nonce;
+    lease.free_bytes = c->free_bytes;
+    lease.total_bytes = c->total_bytes;
     Fl__Control m = FL__CONTROL__INIT;
     m.body_case = FL__CONTROL__BODY_LEASE_REQUEST;
     m.lease_request = &lease;
@@ -506,6 +509,12 @@ void control_free(struct control *c)
     arena_fini(&c->config_arena[1]);
     mem_free(c->mem, c->effects.items, c->effects.cap * sizeof(struct control_effect));
     mem_free(c->mem, c, sizeof *c);
+}
+
+void control_space(struct control *c, uint64_t free_bytes, uint64_t total_bytes)
+{
+    c->free_bytes = free_bytes;
+    c->total_bytes = total_bytes;
 }
 
 const char *control_trouble(const struct control *c) { return c->trouble; }

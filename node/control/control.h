@@ -116,6 +116,8 @@ void control_free(struct control *c);
 /* The returned effects live in the core, until the next step. */
 const struct control_effects *control_step(struct control *c, const struct control_event *ev);
 uint64_t control_next_deadline(const struct control *c);
+/* How full the node's disk is, for the leader; told with the next renewal of the lease. */
+void control_space(struct control *c, uint64_t free_bytes, uint64_t total_bytes);
 /* Why the line is not up, for status and logs: "", or e.g. what a coordinator refused with. */
 const char *control_trouble(const struct control *c);
 bool control_serving(const struct control *c);

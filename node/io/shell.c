@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define WAIT_MAX_NS (UINT64_C(100) * 1000000)
+#define SPACE_NS (UINT64_C(1000) * 1000000)
 #define DRAIN_NS (UINT64_C(2000) * 1000000)
 
 /* A posted event with copies of what it points to. */
@@ -140,9 +141,20 @@ static void on_stop_signal(struct io_op *op, int result)
 
 static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
+static void tell_space(struct shell *s, uint64_t now)
+{
+    uint64_t unused, total;
+    if (now < s->space_ns)
+        return;
+    s->space_ns = now + SPACE_NS;
+    disk_space(s->disk, &unused, &total);
+    node_space(s->node, unused, total);
+}
+
 static void turn(struct shell *s)
 {
     uint64_t now = reactor_now();
+    tell_space(s, now);
     uint64_t next = min_u64(peers_maintain(s->peers, now), line_maintain(s->line, now));
     drain(s);
     if (node_next_deadline(s->node) <= now) {

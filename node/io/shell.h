@@ -68,6 +68,7 @@ struct shell {
     struct list inbox; /* of struct shell_event */
     bool stepping, stop, lease;
     int exit_code;
+    uint64_t space_ns; /* when the disk's free space is looked at next */
 };
 
 /* An event that waits for the step in progress to end. Made by shell_post, which copies. */

@@ -5,6 +5,7 @@
 #include "proto/daemon/options.h"
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static enum log_level level_of(const char *text)
 {
@@ -36,6 +37,8 @@ bool daemon_start(struct start *s, int argc, char **argv, const char *name, cons
         return false;
     }
     log_limit(level_of(s->settings.log_level));
+    if (s->settings.node_id != 0)
+        (void)mkdir(s->settings.state_dir, 0700); /* what cannot be made shows when it is used */
     const struct tls_files files = {s->settings.ca, s->settings.cert, s->settings.key};
     s->tls = tls_context_new(&files, error);
     if (s->tls == NULL)
