@@ -100,35 +100,61 @@ void clean_begin(struct replication *r, struct op *op)
     fanout_send(r, op);
 }
 
-/* Every member has the region: tell them which writes it holds, and that nothing in it is open. */
-static void announce_clean(struct replication *r, struct op *op)
+/* The client writes of the region, for the others: those it holds, and those it may hold. */
+struct origins {
+    Fl__PeerOrigin *items, **list;
+    size_t count;
+};
+
+enum { ORIGINS_MAX = 512 };
+
+static void origins_add(struct replication *r, struct origins *s, const struct origin *o)
 {
-    struct group *g = op->group;
-    enum { ORIGINS_MAX = 512 };
-    Fl__PeerOrigin *origins = arena_array(&r->in, ORIGINS_MAX, sizeof(*origins));
-    Fl__PeerOrigin **list = arena_array(&r->in, ORIGINS_MAX, sizeof(*list));
-    Fl__PeerExtent extent;
-    Fl__PeerRegion region = FL__PEER_REGION__INIT;
-    Fl__PeerClean clean = FL__PEER_CLEAN__INIT;
-    Fl__Peer body = FL__PEER__INIT;
-    list_each(it, &g->dirty) {
+    if (s->items == NULL) {
+        s->items = arena_array(&r->in, ORIGINS_MAX, sizeof(*s->items));
+        s->list = arena_array(&r->in, ORIGINS_MAX, sizeof(*s->list));
+    }
+    if (s->items == NULL || s->list == NULL || s->count == ORIGINS_MAX)
+        return;
+    origin_to_wire(o, &s->items[s->count]);
+    s->list[s->count] = &s->items[s->count];
+    s->count++;
+}
+
+static void own_forget(struct replication *r, struct op *op, struct origins *done,
+                       struct origins *unsure)
+{
+    list_each(it, &op->group->dirty) {
         struct dirty *d = container_of(it, struct dirty, in_group);
         if (!extent_equal(&d->extent, &op->extent) ||
             !ranges_meet(d->offset, d->len, op->offset, op->len))
             continue;
-        if (d->stored && !d->undone && d->origin.node_id != 0) {
+        if (d->unsure) {
+            origin_set_unsure(r, &d->origin);
+            origins_add(r, unsure, &d->origin);
+        } else if (d->stored && !d->undone) {
             origin_set_done(r, &d->origin);
-            if (list != NULL && origins != NULL && clean.n_origins < ORIGINS_MAX) {
-                origin_to_wire(&d->origin, &origins[clean.n_origins]);
-                list[clean.n_origins] = &origins[clean.n_origins];
-                clean.n_origins++;
-            }
+            origins_add(r, done, &d->origin);
         }
         dirty_drop(r, d);
     }
+}
+
+/* Every member has the region: tell them which writes it holds, and that nothing in it is open. */
+static void announce_clean(struct replication *r, struct op *op)
+{
+    struct group *g = op->group;
+    struct origins done = {0}, unsure = {0};
+    Fl__PeerExtent extent;
+    Fl__PeerRegion region = FL__PEER_REGION__INIT;
+    Fl__PeerClean clean = FL__PEER_CLEAN__INIT;
+    Fl__Peer body = FL__PEER__INIT;
+    own_forget(r, op, &done, &unsure);
     extent_to_wire(&op->extent, &extent);
     region.extent = &extent, region.region = (uint32_t)(op->offset / STORE_REGION);
-    clean.epoch = g->epoch, clean.region = &region, clean.origins = list;
+    clean.epoch = g->epoch, clean.region = &region;
+    clean.origins = done.list, clean.n_origins = done.count;
+    clean.unsure = unsure.list, clean.n_unsure = unsure.count;
     body.body_case = FL__PEER__BODY_CLEAN, body.clean = &clean;
     for (uint32_t i = 0; i < SLOTS_MAX; i++)
         if (g->slots[i].node_id != 0 && slot_target(&g->slots[i]))

@@ -99,6 +99,8 @@ void membership_tick(struct replication *r, struct group *g)
         return;
     for (uint32_t i = 0; i < SLOTS_MAX; i++) {
         struct slot *s = &g->slots[i];
+        if (s->rejoining && s->ask_again)
+            s->ask_again = !membership_rejoin(r, g, s);
         if (s->node_id == 0 || !s->in_sync || s->evicting || s->retry_at > r->now)
             continue;
         if (!member_lost(r, g, i))
@@ -126,11 +128,13 @@ static void group_reply(struct replication *r, struct call *c, const Fl__Reply *
         s->retry_at = r->now + META_RETRY_NS;
     }
     /* Outcome unknown: it may still come to pass, so the member goes on counting as in sync. */
-    if (c->kind == CALL_REJOIN && s != NULL && s->rejoining && reply != NULL)
-        s->rejoining = false;
+    if (c->kind == CALL_REJOIN && s != NULL && s->rejoining) {
+        s->rejoining = reply == NULL;
+        s->ask_again = reply == NULL;
+    }
     if (c->kind == CALL_REJOIN && s != NULL && g->resync != NULL &&
         &g->slots[g->resync->slot] == s && g->resync->phase == RESYNC_REJOIN)
-        g->resync->phase = RESYNC_DRAIN; /* ask again */
+        g->resync->phase = RESYNC_DRAIN;
     group_wake(r, g);
 }
 

@@ -95,10 +95,10 @@ void peer_flush_confirms(struct replication *r, bool all)
 
 /* ---- what was carried out -------------------------------------------------------------------- */
 
-static bool window_bit(const struct peer *p, uint64_t id)
+static bool window_bit(const uint64_t *window, uint64_t id)
 {
     uint64_t bit = id % ORIGIN_WINDOW;
-    return (p->window[bit / 64] >> (bit % 64) & 1) != 0;
+    return (window[bit / 64] >> (bit % 64) & 1) != 0;
 }
 
 static void window_slide(struct peer *p, uint64_t base)
@@ -107,30 +107,54 @@ static void window_slide(struct peer *p, uint64_t base)
         return;
     if (base - p->window_base >= ORIGIN_WINDOW) {
         memset(p->window, 0, sizeof(p->window));
+        memset(p->window_unsure, 0, sizeof(p->window_unsure));
     } else {
-        for (uint64_t id = p->window_base; id < base; id++)
+        for (uint64_t id = p->window_base; id < base; id++) {
             p->window[id % ORIGIN_WINDOW / 64] &= ~(UINT64_C(1) << (id % 64));
+            p->window_unsure[id % ORIGIN_WINDOW / 64] &= ~(UINT64_C(1) << (id % 64));
+        }
     }
     p->window_base = base;
+}
+
+/* Ids below the window are of no interest any more; those beyond it a node of ours never uses. */
+static bool in_window(const struct peer *p, uint64_t id)
+{
+    return p != NULL && id >= p->window_base && id - p->window_base < ORIGIN_WINDOW;
 }
 
 bool origin_done(const struct replication *r, const struct origin *o)
 {
     const struct peer *p = peer_get(r, o->node_id);
-    return p != NULL && o->id >= p->window_base && o->id - p->window_base < ORIGIN_WINDOW &&
-           window_bit(p, o->id);
+    return in_window(p, o->id) && window_bit(p->window, o->id);
+}
+
+bool origin_unsure(const struct replication *r, const struct origin *o)
+{
+    const struct peer *p = peer_get(r, o->node_id);
+    return in_window(p, o->id) && window_bit(p->window_unsure, o->id);
+}
+
+static struct peer *origin_peer(struct replication *r, const struct origin *o)
+{
+    struct peer *p = o->id == 0 || o->node_id == 0 ? NULL : peer_make(r, o->node_id);
+    if (p != NULL)
+        window_slide(p, o->acked_below);
+    return p;
 }
 
 void origin_set_done(struct replication *r, const struct origin *o)
 {
-    struct peer *p = o->id == 0 ? NULL : peer_make(r, o->node_id);
-    if (p == NULL || o->node_id == 0)
-        return;
-    window_slide(p, o->acked_below);
-    /* The sender keeps its outstanding ids within a window; a stranger's id beyond it is its loss.
-     */
-    if (o->id >= p->window_base && o->id - p->window_base < ORIGIN_WINDOW)
+    struct peer *p = origin_peer(r, o);
+    if (in_window(p, o->id))
         p->window[o->id % ORIGIN_WINDOW / 64] |= UINT64_C(1) << (o->id % 64);
+}
+
+void origin_set_unsure(struct replication *r, const struct origin *o)
+{
+    struct peer *p = origin_peer(r, o);
+    if (in_window(p, o->id))
+        p->window_unsure[o->id % ORIGIN_WINDOW / 64] |= UINT64_C(1) << (o->id % 64);
 }
 
 void origin_acked_below(struct replication *r, const struct origin *o)

@@ -228,7 +228,8 @@ static void start_write(struct replication *r, struct op *op)
     bool done = origin_done(r, &op->origin);
     /* INV-1: carried out a second time, it could overwrite what was acknowledged since. When all who
      * would know have restarted, its client has to be told that the outcome is open. */
-    bool unknown = !done && op->first_epoch != 0 && op->first_epoch < op->group->memory_since;
+    bool forgotten = op->first_epoch != 0 && op->first_epoch < op->group->memory_since;
+    bool unknown = !done && (forgotten || origin_unsure(r, &op->origin));
     if (done || unknown) {
         op_answer(r, op, done ? FL__PEER_RESULT__PEER_OK : FL__PEER_RESULT__PEER_UNKNOWN);
         op_free(r, op);

@@ -50,6 +50,7 @@ struct peer {
     /* Writes of its clients that were carried out: bit id % ORIGIN_WINDOW for ids from window_base. */
     uint64_t window_base;
     uint64_t window[ORIGIN_WINDOW / 64];
+    uint64_t window_unsure[ORIGIN_WINDOW / 64]; /* ... that may have been carried out or not */
 };
 
 struct volume {
@@ -78,6 +79,7 @@ struct slot {
     bool in_sync, member;
     bool catching;   /* a resync is under way: writes are sent to it too */
     bool rejoining;  /* GroupRejoin was sent and its outcome is not known: counts as in sync */
+    bool ask_again;  /* ... and no answer will come: send it once more, to know */
     bool evicting;   /* GroupEvict was sent */
     bool lost;       /* an answer showed that it cannot go on */
     enum collect_state collect;
@@ -131,6 +133,7 @@ struct dirty {
     uint32_t busy;  /* store operations under way */
     bool stored;    /* the bytes are durable here */
     bool undone;    /* ... or were taken back, or failed */
+    bool unsure;    /* its region was overwritten by a primary's, which may have held it or not */
     bool confirmed; /* goes away when it is no longer busy */
 };
 
@@ -391,9 +394,11 @@ void peer_flush_confirms(struct replication *r, bool all);
 void peers_event(struct replication *r, const struct rep_event *ev);
 void peers_up(struct replication *r, uint32_t node_id, uint64_t session);
 void peers_down(struct replication *r, uint32_t node_id, uint64_t session);
-/* Written out? Remember it? */
+/* Was it carried out, or may it have been? */
 bool origin_done(const struct replication *r, const struct origin *o);
+bool origin_unsure(const struct replication *r, const struct origin *o);
 void origin_set_done(struct replication *r, const struct origin *o);
+void origin_set_unsure(struct replication *r, const struct origin *o);
 void origin_acked_below(struct replication *r, const struct origin *o);
 void extent_to_wire(const struct store_extent *x, Fl__PeerExtent *out);
 bool extent_from_wire(const Fl__PeerExtent *x, struct store_extent *out);

@@ -266,6 +266,18 @@ static bool apply_valid(const Fl__PeerApply *m, const struct incoming *in, struc
     return m->op != FL__PEER_OP__PEER_WRITE || in->data.len == m->len;
 }
 
+/* The primary makes the region equal to its own: whether that holds our unconfirmed writes or not, we
+ * shall only know when it says so. */
+static void apply_overwrites(const struct apply *a)
+{
+    list_each(it, &a->group->dirty) {
+        struct dirty *d = container_of(it, struct dirty, in_group);
+        if (d != a->dirty && extent_equal(&d->extent, &a->extent) &&
+            ranges_meet(d->offset, d->len, a->offset, a->len))
+            d->unsure = true;
+    }
+}
+
 /* A write is remembered as unconfirmed from before its first byte is stored. */
 static bool apply_remember(struct replication *r, struct apply *a, const Fl__PeerApply *m)
 {
@@ -280,6 +292,8 @@ static bool apply_remember(struct replication *r, struct apply *a, const Fl__Pee
     d->origin = origin_from_wire(m->origin);
     d->busy++; /* held by the apply until it has been answered */
     a->dirty = d;
+    if (a->sparse)
+        apply_overwrites(a);
     frontend_poison(r, &a->extent, a->offset, a->len);
     return true;
 }
@@ -456,5 +470,9 @@ void replica_clean(struct replication *r, struct incoming *in)
     for (size_t i = 0; i < m->n_origins; i++) {
         struct origin o = origin_from_wire(m->origins[i]);
         origin_set_done(r, &o);
+    }
+    for (size_t i = 0; i < m->n_unsure; i++) {
+        struct origin o = origin_from_wire(m->unsure[i]);
+        origin_set_unsure(r, &o);
     }
 }

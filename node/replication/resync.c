@@ -187,12 +187,12 @@ static void pump_barrier(const struct replication *r, struct resync *y)
 static void pump_drain(struct replication *r, struct resync *y)
 {
     struct slot *s = &y->group->slots[y->slot];
-    if (s->catch_outstanding > 0 || s->retry_at > r->now)
+    if (s->catch_outstanding > 0 || s->rejoining || s->retry_at > r->now)
         return;
     s->retry_at = r->now + META_RETRY_NS;
     if (!membership_rejoin(r, y->group, s))
         return;
-    s->rejoining = true; /* or still: the outcome of the last one is not known */
+    s->rejoining = true, s->ask_again = false;
     y->phase = RESYNC_REJOIN;
 }
 

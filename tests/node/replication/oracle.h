@@ -102,6 +102,20 @@ static void oracle_write_acked(struct oracle *o, uint32_t id, uint64_t now)
     }
 }
 
+/* Its client was told that nothing was changed: from now on nobody may see it. */
+static void oracle_write_refused(struct oracle *o, uint32_t id, uint64_t now)
+{
+    struct oracle_write *w = &o->writes[id];
+    w->refused = now;
+    for (uint32_t u = w->first; u < w->first + w->count; u++) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < o->candidates_count[u]; i++)
+            if (o->candidates[u][i] != id)
+                o->candidates[u][kept++] = o->candidates[u][i];
+        o->candidates_count[u] = kept;
+    }
+}
+
 static void oracle_read(struct oracle *o, uint32_t u, uint64_t value, uint64_t began, uint64_t now)
 {
     if (value >= o->count) {

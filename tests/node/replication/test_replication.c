@@ -141,7 +141,8 @@ static void completed(struct rig *g, uint32_t node, uint64_t token, enum rep_res
             w->full++;
             if (c->reading)
                 oracle_wrong(&w->oracle, "a read that found no space", c->first, 0);
-            w->oracle.writes[c->write].refused = g->now;
+            else
+                oracle_write_refused(&w->oracle, c->write, g->now);
         }
         return;
     }
