@@ -67,6 +67,7 @@ static struct slice pattern_of(const struct smb_open *o)
 
 static bool add(struct dir_job *j, const Fl__FileInfo *info, struct slice name, uint64_t file_id)
 {
+    uint8_t room[2 * NAME_SHORT_MAX];
     struct fscc_entry e = {
         .creation_time = info->creation_time,
         .access_time = info->access_time,
@@ -77,6 +78,7 @@ static bool add(struct dir_job *j, const Fl__FileInfo *info, struct slice name, 
         .file_id = file_id,
         .attributes = info->attributes,
         .name = name,
+        .short_name = name_short(name, room),
     };
     j->outcome = fscc_pack(&j->packer, &e);
     bool single = (j->req.flags & SMB2_RETURN_SINGLE_ENTRY) != 0;

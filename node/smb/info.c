@@ -3,6 +3,7 @@
 #include "node/smb/files.h"
 
 #include "proto/smb/info.h"
+#include "proto/smb/names.h"
 #include "proto/smb/security.h"
 
 /* Bytes in front of the output within a reply. */
@@ -10,9 +11,6 @@
 /* The most a file's information can measure: a path and what goes before it. */
 #define FILE_OUTPUT_MAX 66000u
 #define VOLUME_OUTPUT_MAX 512u
-/* The nodes report no figures of their disks yet, so that a volume shows what it holds and
- * this. */
-#define VOLUME_FREE_BYTES (UINT64_C(1) << 40)
 
 struct query_job {
     struct smb_query_info_req req;
@@ -67,6 +65,9 @@ static void answer_file(struct smb *s, struct smb_request *r, const struct smb_o
 {
     const struct query_job *j = r->scratch;
     struct fscc_file file = file_of(s, o, info);
+    uint8_t room[2 * NAME_SHORT_MAX];
+    struct slice name = name_last(file.path);
+    file.short_name = name_is_short(name) ? name : name_short(name, room);
     struct writer out = output_of(r, j->req.output_length, FILE_OUTPUT_MAX);
     ntstatus status = fscc_encode_file(j->req.info_class, &file, &out);
     if (status == STATUS_OK || status == STATUS_BUFFER_OVERFLOW)
@@ -136,8 +137,8 @@ static void volume_info(struct smb *s, struct smb_request *r, const Fl__Reply *r
         return;
     }
     j->volume.creation_time = reply->volume->creation_time;
-    j->volume.free_bytes = VOLUME_FREE_BYTES;
-    j->volume.total_bytes = VOLUME_FREE_BYTES + reply->volume->bytes;
+    j->volume.free_bytes = reply->volume->free_bytes;
+    j->volume.total_bytes = reply->volume->total_bytes;
     struct writer out = output_of(r, j->req.output_length, VOLUME_OUTPUT_MAX);
     ntstatus status = fscc_encode_volume(j->req.info_class, &j->volume, &out);
     if (status == STATUS_OK || status == STATUS_BUFFER_OVERFLOW)

@@ -92,8 +92,10 @@ static ntstatus all(const struct fscc_file *f, struct writer *w)
 
 static ntstatus alternate_name(const struct fscc_file *f, struct writer *w)
 {
-    (void)f, (void)w;
-    return STATUS_OBJECT_NAME_NOT_FOUND;
+    if (f->short_name.len == 0)
+        return STATUS_OBJECT_NAME_NOT_FOUND;
+    write_u32(w, (uint32_t)f->short_name.len);
+    return put_text(w, f->short_name);
 }
 
 static ntstatus full_ea(const struct fscc_file *f, struct writer *w)

@@ -150,6 +150,7 @@ struct fscc_file {
     uint64_t file_id, volume_serial;
     uint32_t granted_access, mode;
     uint64_t position;
+    struct slice short_name; /* UTF-16LE: AlternateName; empty: there is none */
     struct slice
         path; /* UTF-16LE from the share's root, without leading separator: NormalizedName */
 };
@@ -158,7 +159,7 @@ struct fscc_file {
 uint32_t fscc_attributes(uint32_t stored);
 /* QUERY_INFO of SMB2_0_INFO_FILE. STATUS_INVALID_INFO_CLASS for what cannot be queried,
  * STATUS_NOT_SUPPORTED for classes of local use ([MS-SMB2] 3.3.5.20.1),
- * STATUS_OBJECT_NAME_NOT_FOUND for the alternate name (there is none), STATUS_NO_EAS_ON_FILE
+ * STATUS_OBJECT_NAME_NOT_FOUND for an alternate name that there is not, STATUS_NO_EAS_ON_FILE
  * for EAs. */
 ntstatus fscc_encode_file(uint8_t info_class, const struct fscc_file *f, struct writer *w);
 /* The access the handle needs for this query ([MS-FSA] 2.1.5.12): 0 or FILE_READ_ATTRIBUTES ... */
@@ -170,7 +171,8 @@ struct fscc_entry {
     uint64_t creation_time, access_time, write_time, change_time;
     uint64_t size, allocation_size, file_id;
     uint32_t attributes;
-    struct slice name; /* UTF-16LE */
+    struct slice name;       /* UTF-16LE */
+    struct slice short_name; /* at most 24 bytes; empty: it has none */
 };
 
 /* Packs entries until one does not fit. */

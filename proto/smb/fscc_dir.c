@@ -90,8 +90,13 @@ static void write_fixed(struct writer *w, const struct shape *s, const struct fs
         write_u32(w, 0);
     if (!s->id_last)
         write_ids(w, s->ids, e->file_id);
-    if (s->short_name)
-        write_zeros(w, 26);
+    if (s->short_name) {
+        must(e->short_name.len <= 24);
+        write_u8(w, (uint8_t)e->short_name.len);
+        write_u8(w, 0);
+        write_bytes(w, e->short_name);
+        write_zeros(w, 24 - e->short_name.len);
+    }
     if (s->id_last) {
         write_u16(w, 0);
         write_ids(w, s->ids, e->file_id);

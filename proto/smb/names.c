@@ -162,3 +162,73 @@ struct slice name_last(struct slice path)
         continue;
     return component;
 }
+
+/* ---- 8.3 names ([MS-FSCC] 2.1.5.2.1) --------------------------------------------------------- */
+
+static bool is_short_unit(uint16_t c)
+{
+    c = utf16_upcase(c);
+    if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return true;
+    static const char others[] = "!#$%&'()-@^_`{}~";
+    for (size_t i = 0; others[i] != '\0'; i++)
+        if (c == (uint16_t)others[i])
+            return true;
+    return false;
+}
+
+/* Index of the last period, or the number of units. */
+static size_t last_period(struct slice name)
+{
+    size_t at = units(name);
+    for (size_t i = 0; i < units(name); i++)
+        if (unit_at(name, i) == '.')
+            at = i;
+    return at;
+}
+
+bool name_is_short(struct slice name)
+{
+    size_t base = find(name, '.');
+    size_t extension = base < units(name) ? units(name) - base - 1 : 0;
+    if (base == 0 || base > 8 || extension > 3 || (base < units(name) && extension == 0))
+        return false;
+    for (size_t i = 0; i < units(name); i++)
+        if (i != base && !is_short_unit(unit_at(name, i)))
+            return false;
+    return true;
+}
+
+static void put_unit(struct writer *w, uint16_t c)
+{
+    bool letter = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '~';
+    write_u16(w, letter ? c : '_');
+}
+
+/* A letter of the name, six of its hash, and the beginning of its extension: "T1A2B3~C.DAT". */
+struct slice name_short(struct slice name, uint8_t out[2 * NAME_SHORT_MAX])
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const uint64_t seed =
+        UINT64_C(0x466c6f74696c6c61); /* never to change: clients keep the names */
+    if (name.len == 0 || name_is_short(name) || is_dots(name))
+        return (struct slice){0};
+    struct writer w = writer_of(out, 2 * NAME_SHORT_MAX);
+    uint64_t hash = utf16_hash_fold(name, seed);
+    put_unit(&w, utf16_upcase(unit_at(name, 0)) == '.' ? '_' : utf16_upcase(unit_at(name, 0)));
+    for (int i = 0; i < 5; i++, hash /= 36)
+        put_unit(&w, (uint16_t)digits[hash % 36]);
+    put_unit(&w, '~');
+    put_unit(&w, (uint16_t)digits[hash % 36]);
+    size_t period = last_period(name);
+    if (period > 0 && period + 1 < units(name))
+        put_unit(&w, '.');
+    for (size_t i = 0, n = 0; period > 0 && period + 1 + i < units(name) && n < 3; i++) {
+        uint16_t c = utf16_upcase(unit_at(name, period + 1 + i));
+        if (c == ' ')
+            continue;
+        put_unit(&w, c);
+        n++;
+    }
+    return written(&w);
+}

@@ -28,3 +28,12 @@ ntstatus name_check_pattern(struct slice pattern);
 bool name_next(struct slice *path, struct slice *component);
 /* The last component; "" of "". */
 struct slice name_last(struct slice path);
+
+#define NAME_SHORT_MAX 12u /* UTF-16 units of an 8.3 name */
+
+/* Is it an 8.3 name as it stands ([MS-FSCC] 2.1.5.2.1)? */
+bool name_is_short(struct slice name);
+/* The 8.3 name of a file called `name`, into `out`; it depends on the name alone, so every node and
+ * the coordinator make the same. Two files of one directory can have the same, though rarely: a
+ * lookup by it takes the first. Empty when `name` is an 8.3 name itself, or "." or "..". */
+struct slice name_short(struct slice name, uint8_t out[2 * NAME_SHORT_MAX]);

@@ -320,7 +320,8 @@ static bool merge_acl(struct build *b, const struct security_descriptor *now,
         return keep_acl(b, was, field);
     }
     b->control |= changed_control(change->control, parts, dacl);
-    b->control |= (uint16_t)(will->present ? present : 0);
+    /* A DACL that is set and not there is a NULL DACL, which is shown as such. */
+    b->control |= (uint16_t)(will->present || dacl ? present : 0);
     return set_acl(b, will, field);
 }
 

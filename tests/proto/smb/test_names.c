@@ -114,9 +114,49 @@ static void components(void **state)
     assert_false(name_next(&path, &c));
 }
 
+static const struct {
+    const char *name, *form; /* '#' stands for a digit or letter of the hash */
+} shorts[] = {
+    {"README.TXT", ""},
+    {"a", ""},
+    {"12345678.123", ""},
+    {".", ""},
+    {"..", ""},
+    {"a.b.c", "A#####~#.C"},
+    {"long name.html", "L#####~#.HTM"},
+    {"with sp", "W#####~#"},
+    {"testsmb2_file.dat", "T#####~#.DAT"},
+    {".profile", "_#####~#"},
+    {"noextension.", "N#####~#"},
+    {"abc.d e f", "A#####~#.DEF"},
+    {"x+y", "X#####~#"},
+    {"123456789", "1#####~#"},
+};
+
+static void short_names(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_len(shorts); i++) {
+        uint8_t room[64], out[2 * NAME_SHORT_MAX], again[2 * NAME_SHORT_MAX];
+        struct slice name = wide(shorts[i].name, room);
+        struct slice made = name_short(name, out);
+        assert_row(shorts[i].name, made.len == 2 * strlen(shorts[i].form));
+        for (size_t c = 0; c < strlen(shorts[i].form); c++)
+            assert_row(shorts[i].name, shorts[i].form[c] == '#' || out[2 * c] == shorts[i].form[c]);
+        if (made.len == 0)
+            continue;
+        assert_row(shorts[i].name, name_is_short(made));
+        assert_row(shorts[i].name, name_short(made, again).len == 0);
+    }
+    uint8_t a[64], b[64], x[24], y[24];
+    assert_true(slice_equal(name_short(wide("Some File.txt", a), x),
+                            name_short(wide("sOME fILE.TXT", b), y)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(paths), cmocka_unit_test(limits),
-                                       cmocka_unit_test(patterns), cmocka_unit_test(components)};
+                                       cmocka_unit_test(patterns), cmocka_unit_test(short_names),
+                                       cmocka_unit_test(components)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -321,6 +321,12 @@ static void changes(void **state)
     assert_int_equal(sd.control & SE_DACL_AUTO_INHERITED, SE_DACL_AUTO_INHERITED);
 
     w = writer_of(room, sizeof(room));
+    make(&next, NULL, NULL, 0);
+    assert_int_equal(security_merge(now.sd, next.sd, DACL_SECURITY_INFORMATION, t, &w), STATUS_OK);
+    assert_int_equal(security_decode(written(&w), &sd), STATUS_OK);
+    assert_true(sd.dacl.present && sd.dacl.null);
+
+    w = writer_of(room, sizeof(room));
     assert_int_equal(security_extract(now.sd, OWNER_SECURITY_INFORMATION, &w), STATUS_OK);
     assert_int_equal(security_decode(written(&w), &sd), STATUS_OK);
     assert_false(sd.dacl.present);
