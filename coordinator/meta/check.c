@@ -60,13 +60,18 @@ static const char *check_inode(const struct meta *m, const struct volume *v, con
         return "a file has less allocated than its size";
     if ((i->parent == NULL) != (i == v->root))
         return "an inode hangs nowhere";
-    if (i->parent != NULL && (i->name_len == 0 || child_get(i->parent, inode_name(i)) != i))
-        return "an inode is not where its name is";
+    if (i->parent != NULL && i->name_len == 0)
+        return "an inode has no name";
     if (i->delete_pending && (list_empty(&i->opens) || i->children.count > 0 || i->parent == NULL))
         return "an inode should have been deleted";
     for (const struct share *s = share_first(m); s != NULL && i->shares > 0; s = share_next(s))
         shares += s->root == i;
     return shares == i->shares ? NULL : "an inode's shares are miscounted";
+}
+
+static bool follows(const struct inode *at, const struct inode *next)
+{
+    return next->parent == at->parent && utf16_compare_fold(inode_name(at), inode_name(next)) < 0;
 }
 
 const char *volume_violated(const struct volume *v)
@@ -78,8 +83,12 @@ const char *volume_violated(const struct volume *v)
     const struct inode *at = v->root;
     while (at != NULL) {
         const struct inode *next = child_first(at);
+        if (next != NULL && next->parent != at)
+            return "an inode is in another one's directory";
         while (next == NULL && at != NULL && at != v->root) {
             next = child_next(at);
+            if (next != NULL && !follows(at, next))
+                return "a directory is not in order";
             if (next == NULL)
                 at = at->parent;
         }

@@ -45,9 +45,15 @@ uint16_t utf16_upcase(uint16_t unit)
 
 int utf16_compare_fold(struct slice a, struct slice b)
 {
-    size_t a_len = units_in(a), b_len = units_in(b);
-    for (size_t i = 0; i < a_len && i < b_len; i++) {
-        uint16_t x = utf16_upcase(unit_at(a, i)), y = utf16_upcase(unit_at(b, i));
+    size_t a_len = units_in(a), b_len = units_in(b), least = a_len < b_len ? a_len : b_len, i = 0;
+    /* Names of one directory often begin alike: what is equal needs no folding. */
+    while (least - i >= 4 && memcmp(a.at + 2 * i, b.at + 2 * i, 8) == 0)
+        i += 4;
+    for (; i < least; i++) {
+        uint16_t x = unit_at(a, i), y = unit_at(b, i);
+        if (x == y)
+            continue;
+        x = utf16_upcase(x), y = utf16_upcase(y);
         if (x != y)
             return x < y ? -1 : 1;
     }
