@@ -129,7 +129,7 @@ void client_open(struct client *c, uint32_t file)
     if (call == NULL)
         return;
     call->file = file;
-    c->files[file].state = FILE_OPENING;
+    c->files[file].state = FILE_IS_OPENING;
     struct writer w = begin(c, SMB2_CREATE, call);
     smb_create_req_encode(&w, &req);
     end(c, &w);
@@ -147,7 +147,7 @@ void client_shut(struct client *c, uint32_t file)
     if (call == NULL)
         return;
     call->file = file;
-    c->files[file].state = FILE_CLOSING;
+    c->files[file].state = FILE_IS_CLOSING;
     struct writer w = begin(c, SMB2_CLOSE, call);
     smb_close_req_encode(&w, &req);
     end(c, &w);
@@ -248,7 +248,7 @@ static void opened(struct client *c, const struct call *call, struct slice msg)
     struct smb_create_rsp rsp;
     struct client_file *f = &c->files[call->file];
     must(smb_create_rsp_decode(msg, &rsp) == STATUS_OK);
-    f->state = FILE_OPENED;
+    f->state = FILE_IS_OPEN;
     f->persistent = rsp.file_id.persistent;
     f->volatile_ = rsp.file_id.volatile_;
     oracle_opened(&c->w->cluster->oracle, call->file, f->persistent);
@@ -284,7 +284,7 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
         world_tell(c->w, "client %u is served by node %u", c->proc.number, c->node);
         break;
     case CALL_CREATE: opened(c, call, msg); break;
-    case CALL_CLOSE: c->files[call->file].state = FILE_SHUT; break;
+    case CALL_CLOSE: c->files[call->file].state = FILE_IS_SHUT; break;
     case CALL_READ: have_read(c, call, msg, h->status == STATUS_END_OF_FILE); break;
     case CALL_WRITE:
         c->writes++;

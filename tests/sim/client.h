@@ -23,7 +23,7 @@ struct call {
     uint32_t charge;
 };
 
-enum file_state { FILE_SHUT, FILE_OPENING, FILE_OPENED, FILE_CLOSING };
+enum file_state { FILE_IS_SHUT, FILE_IS_OPENING, FILE_IS_OPEN, FILE_IS_CLOSING };
 
 struct client_file {
     enum file_state state;

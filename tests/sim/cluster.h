@@ -52,7 +52,7 @@ struct node_host {
     struct world *w;
     struct proc proc;
     struct listener listener;
-    struct mem mem;
+    struct process_heap heap;
     struct node *core; /* NULL while down */
     struct node_config config;
     struct simdisk disk;

@@ -395,7 +395,7 @@ void coord_start(struct coord_host *h)
     struct raft_member members[MACHINES];
     struct raft_engine_event ev = {.kind = RAFT_EV_START};
     struct coordinator_config config = {.raft = {.id = h->proc.number},
-                                        .init = h->proc.number == 1 ? founding(k) : NULL,
+                                        .init = founding(k), /* whoever leads first */
                                         .read_file = read_now,
                                         .read_file_ctx = h};
     config.raft.snapshot_threshold = (uint32_t)draw(h->w, 50, 2000);

@@ -395,6 +395,8 @@ static void step(struct node_host *h, struct node_event *ev)
         return;
     if (h->steps++ % 64 == 0)
         node_check(h->core);
+    if (h->steps % 8 == 0)
+        oracle_primaries(&cluster_of(h)->oracle);
     arm(h);
 }
 
@@ -403,7 +405,8 @@ static void step(struct node_host *h, struct node_event *ev)
 
 void node_init(struct node_host *h, struct world *w, uint32_t number)
 {
-    *h = (struct node_host){.w = w, .mem = sim_mem()};
+    *h = (struct node_host){.w = w};
+    process_heap_init(&h->heap);
     h->proc = (struct proc){.host = number - 1, .kind = "node", .number = number};
     h->listener = (struct listener){&h->proc, accept_conn, h};
     h->disk_least_ns = draw(w, 20, 500) * US;
@@ -446,7 +449,7 @@ void node_start(struct node_host *h)
     memset(h->peers, 0, sizeof h->peers);
     memset(h->smb, 0, sizeof h->smb);
     h->timer_ns = UINT64_MAX;
-    h->core = node_new(&h->mem, &h->config, &sink);
+    h->core = node_new(&h->heap.mem, &h->config, &sink);
     must(h->core != NULL);
     world_tell(h->w, "node %u starts", h->proc.number);
     step(h, &(struct node_event){.type = NODE_EV_START});
@@ -462,7 +465,7 @@ void node_crash(struct node_host *h, bool silent)
     simdisk_crash(&h->disk, &h->w->prng, (uint32_t)draw(h->w, 0, 1000));
     node_free(h->core);
     h->core = NULL;
-    must(h->mem.used == 0);
+    process_heap_drop(&h->heap);
 }
 
 void node_fini(struct node_host *h)
@@ -470,4 +473,5 @@ void node_fini(struct node_host *h)
     simdisk_fini(&h->disk);
     node_free(h->core);
     h->core = NULL;
+    process_heap_drop(&h->heap);
 }

@@ -126,7 +126,8 @@ uint32_t oracle_write(struct oracle *o, uint32_t client, uint32_t file, uint64_t
     for (uint32_t i = 0; i < count; i++) {
         atom_fill(write_space(to, ATOM), write, file, atom + i);
         (void)version_of(o, file, atom + i, 0);
-        o->versions[version_add(o, file, atom + i, write)].last_begin = o->w->now_ns;
+        uint32_t version = version_add(o, file, atom + i, write);
+        o->versions[version].last_begin = o->w->now_ns;
     }
     return write;
 }

@@ -151,8 +151,8 @@ static void judge_disk(struct oracle *o, uint32_t file, uint32_t atom, const uin
     const struct version *x = zone_clash(o, file, atom, &now);
     if (x != NULL)
         world_violation(o->w,
-                        "INV-4: node %u is in sync and holds write %u, not the acknowledged write "
-                        "%u, file %u byte %u",
+                        "INV-4: node %u is in sync and holds write %u, not the later write %u that "
+                        "was acknowledged or read, file %u byte %u",
                         member, write, x->write, file, atom * ATOM);
 }
 

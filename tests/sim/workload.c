@@ -44,11 +44,11 @@ static void one(struct client *c)
     struct world *w = c->w;
     uint32_t file = (uint32_t)draw(w, 0, c->files_used - 1);
     struct client_file *f = &c->files[file];
-    if (f->state == FILE_SHUT) {
+    if (f->state == FILE_IS_SHUT) {
         client_open(c, file);
-    } else if (f->state == FILE_OPENED && chance(w, 10) && !client_file_busy(c, file)) {
+    } else if (f->state == FILE_IS_OPEN && chance(w, 10) && !client_file_busy(c, file)) {
         client_shut(c, file);
-    } else if (f->state == FILE_OPENED) {
+    } else if (f->state == FILE_IS_OPEN) {
         uint32_t len = draw_len(c);
         uint64_t offset = draw_offset(c, len);
         if (chance(w, c->read_per_mille))
@@ -62,9 +62,9 @@ static void verify_next(struct client *c)
 {
     while (client_calls(c) < CALLS_MAX / 2 && c->verify_file < FILES_MAX) {
         struct client_file *f = &c->files[c->verify_file];
-        if (f->state == FILE_SHUT)
+        if (f->state == FILE_IS_SHUT)
             client_open(c, c->verify_file);
-        if (f->state != FILE_OPENED || c->credits < VERIFY_BYTES / 65536)
+        if (f->state != FILE_IS_OPEN || c->credits < VERIFY_BYTES / 65536)
             return;
         client_read(c, c->verify_file, c->verify_offset, VERIFY_BYTES);
         c->verify_offset += VERIFY_BYTES;

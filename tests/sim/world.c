@@ -191,6 +191,36 @@ struct mem sim_mem(void)
     return (struct mem){.alloc = sim_alloc, .release = sim_release, .max = SIZE_MAX};
 }
 
+static void *heap_alloc(void *ctx, size_t size)
+{
+    struct process_heap *h = ctx;
+    struct heap_block *b = take(sizeof *b + size);
+    list_push_back(&h->blocks, &b->link);
+    return b->bytes;
+}
+
+static void heap_release(void *ctx, void *at, size_t size)
+{
+    (void)ctx;
+    (void)size;
+    struct heap_block *b = (void *)((uint8_t *)at - offsetof(struct heap_block, bytes));
+    list_remove(&b->link);
+    free(b);
+}
+
+void process_heap_init(struct process_heap *h)
+{
+    list_init(&h->blocks);
+    h->mem = (struct mem){.alloc = heap_alloc, .release = heap_release, .ctx = h, .max = SIZE_MAX};
+}
+
+void process_heap_drop(struct process_heap *h)
+{
+    for (struct list *l; (l = list_pop(&h->blocks)) != NULL;)
+        free(container_of(l, struct heap_block, link));
+    h->mem.used = 0;
+}
+
 void *take(size_t size)
 {
     void *at = calloc(1, size > 0 ? size : 1);

@@ -7,6 +7,7 @@
  * a former life find nobody; those for a process that stands still wait, in their order. */
 #include "proto/base/bytes.h"
 #include "proto/base/heap.h"
+#include "proto/base/list.h"
 #include "proto/base/mem.h"
 #include "proto/base/must.h"
 #include "proto/base/prng.h"
@@ -92,5 +93,18 @@ void proc_end(struct proc *p);
 
 /* A mem over calloc without a limit: an allocation that fails is another test's matter. */
 struct mem sim_mem(void);
+
+/* The memory of a process: all of it is given back when the process dies. */
+struct heap_block {
+    struct list link;
+    _Alignas(16) uint8_t bytes[];
+};
+struct process_heap {
+    struct list blocks;
+    struct mem mem;
+};
+void process_heap_init(struct process_heap *h);
+void process_heap_drop(struct process_heap *h);
+
 /* malloc that must not fail. */
 void *take(size_t size);
