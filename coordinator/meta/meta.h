@@ -65,10 +65,10 @@ size_t meta_pending_notices(const struct meta *m, uint32_t node_id, struct arena
 /* The cluster's CA, for signing a joining machine's request; empty before ClusterInit. */
 struct slice meta_ca_key(const struct meta *m);
 struct slice meta_ca_cert(const struct meta *m);
-/* Is there an unexpired invitation with this token hash? `name` (in the arena) is the node it is
- * for, `id` its number. */
-bool meta_invitation(const struct meta *m, struct slice token_hash, uint64_t now, struct arena *a,
-                     char **name, uint32_t *id);
+/* The number of the node invited by this token hash, and its name in the arena; 0 when there is no
+ * such invitation, or it has run out. */
+uint32_t meta_invitation(const struct meta *m, struct slice token_hash, uint64_t now,
+                         struct arena *a, char **name);
 
 /* Canonical snapshot: equal states give equal bytes. The bytes are in memory taken from `mem` with
  * exactly `len`; the caller frees them with mem_free. False when refused. */

@@ -212,16 +212,15 @@ static struct node *invited(const struct meta *m, struct slice token_hash, uint6
     return NULL;
 }
 
-bool meta_invitation(const struct meta *m, struct slice token_hash, uint64_t now, struct arena *a,
-                     char **name, uint32_t *id)
+uint32_t meta_invitation(const struct meta *m, struct slice token_hash, uint64_t now,
+                         struct arena *a, char **name)
 {
     const struct node *n = invited(m, token_hash, now);
     char *text = n == NULL ? NULL : blob_text(&n->name.utf8, a);
     if (text == NULL)
-        return false;
+        return 0;
     *name = text;
-    *id = n->id;
-    return true;
+    return n->id;
 }
 
 ntstatus apply_node_join(struct work *w, const Fl__NodeJoin *c)

@@ -368,8 +368,8 @@ static void check_invitation(struct coordinator *c, struct client *k, const stru
         pb_unpack(&fl__join_request__descriptor, slice_of(r->bytes, r->len), &c->arena);
     must(join != NULL);
     char *name = NULL;
-    if (!meta_invitation(c->meta, pb_slice(join->token), c->filetime, &c->arena, &name,
-                         &k->node_id)) {
+    k->node_id = meta_invitation(c->meta, pb_slice(join->token), c->filetime, &c->arena, &name);
+    if (k->node_id == 0) {
         drop_client(c, k,
                     "the token is unknown, used or expired; make a new one: flotilla node add");
         return;
