@@ -56,8 +56,8 @@ static ntstatus check_request(const struct smb_create_req *q)
 {
     if (q->impersonation > SMB2_IMPERSONATION_DELEGATE)
         return STATUS_BAD_IMPERSONATION_LEVEL;
-    /* ACCESS_SYSTEM_SECURITY opens nothing ([MS-SMB2] 3.3.5.9), nor does SYNCHRONIZE alone. */
-    if ((q->desired_access & ~(ACCESS_SYSTEM_SECURITY | SYNCHRONIZE)) == 0 ||
+    /* ACCESS_SYSTEM_SECURITY alone opens nothing ([MS-SMB2] 3.3.5.9). */
+    if ((q->desired_access & ~ACCESS_SYSTEM_SECURITY) == 0 ||
         (q->desired_access & ACCESS_REFUSED) != 0)
         return STATUS_ACCESS_DENIED;
     if ((q->file_attributes & ~ATTRIBUTES_VALID) != 0 ||
