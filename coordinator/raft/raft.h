@@ -109,7 +109,9 @@ struct raft_loaded_file {
 enum raft_start_as {
     RAFT_START_MEMBER,    /* this server has a disk; an empty one is refused */
     RAFT_START_BOOTSTRAP, /* first start of a new cluster; the same members on every one of them.
-                           * With a disk that is not empty: as RAFT_START_MEMBER */
+                           * With a disk that is not empty: as RAFT_START_MEMBER. To be said only
+                           * until the first DISK_DONE: its peers notice a lost disk (G10), but a
+                           * first member that began alone has none to ask */
     RAFT_START_JOIN,      /* first start of a server that was, or will be, added under this new id.
                            * With a disk that is not empty: as RAFT_START_MEMBER */
 };

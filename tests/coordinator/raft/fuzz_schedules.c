@@ -33,12 +33,24 @@ static const struct guard_name {
     {"disk", RAFT_GUARD_DISK},
 };
 
+/* When nothing else was said, three seeds of eight lean to what is rare otherwise. */
+static void lean(struct sim_options *options, bool plain)
+{
+    if (!plain)
+        return;
+    options->changes = options->seed % 8 == 5;
+    options->elections = options->seed % 8 == 6;
+    options->partitions = options->seed % 8 == 7;
+}
+
 static bool schedules(struct sim_options options, uint64_t count, bool quiet)
 {
     struct sim_result sum = {0}, r;
     uint64_t first = options.seed, bad = 0;
+    bool plain = !options.changes && !options.elections && !options.partitions;
     for (uint64_t i = 0; i < count; i++) {
         options.seed = first + i;
+        lean(&options, plain);
         if (!sim_run(&options, &r)) {
             bad++;
             if (!quiet)

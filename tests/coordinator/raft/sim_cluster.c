@@ -208,7 +208,7 @@ static void settings(struct sim *s)
     s->config.max_inflight = 32 + (uint32_t)prng_below(p, 256);
     s->config.trailing = small ? (uint32_t)prng_below(p, 60) : 0;
     s->config.snapshot_threshold = 20 + (uint32_t)prng_below(p, small ? 80 : 1000);
-    s->config.segment_bytes = 1024 << prng_below(p, 8);
+    s->config.segment_bytes = UINT32_C(1024) << prng_below(p, 8);
     s->config.chunk_bytes = 256 + (uint32_t)prng_below(p, 1024);
     s->config.unsafe_without_guard = s->options->without | (small ? RAFT_GUARD_TRAILING : 0);
     memcpy(s->config.cluster, "simulated cluste", RAFT_CLUSTER_ID_BYTES);

@@ -188,7 +188,8 @@ uint64_t sim_disk_done(struct sim_disk *d, uint64_t now_ns)
 
 void sim_disk_crash(struct sim_disk *d)
 {
-    enum { NOTHING, ALL, PREFIX, ANY, MODES } mode = prng_below(d->prng, MODES);
+    enum { NOTHING, ALL, PREFIX, ANY, MODES };
+    uint64_t mode = prng_below(d->prng, MODES);
     uint32_t keep = (uint32_t)prng_below(d->prng, 1000);
     bool alive = true;
     for (; d->head != NULL; op_pop(d)) {

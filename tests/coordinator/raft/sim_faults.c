@@ -129,12 +129,13 @@ static void lose_disk(struct sim *s, struct node *n)
         if (lost ? is_member(leader, s->nodes[i].id) : s->nodes[i].engine == NULL)
             return;
     }
-    if (voters < 5 || status.change_pending)
+    if (voters < 3 || status.change_pending)
         return;
-    /* A careless administrator starts it again, with its old id and an empty disk. */
+    /* A careless administrator starts it again, with its old id and an empty disk. (Not as a new
+     * cluster of its own: such a one asks nobody, and nobody could tell it.) */
     node_crash(s, n, prng_chance(&s->prng, 700) ? soon(s, 1000) : UINT64_MAX);
     sim_disk_wipe(&n->disk);
-    n->as = n->id <= s->first_count ? RAFT_START_BOOTSTRAP : RAFT_START_JOIN;
+    n->as = n->id <= s->first_count && s->first_count > 1 ? RAFT_START_BOOTSTRAP : RAFT_START_JOIN;
     n->lost_disk = true;
 }
 
