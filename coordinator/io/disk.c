@@ -382,7 +382,13 @@ static int load_one(const struct disk *d, const char *name, struct raft_file f,
 {
     struct stat st;
     uint8_t *bytes = NULL;
-    if (fstatat(d->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    /* A process that was killed may have left bytes in the page cache only. What the engine reads
+     * it promises again to others, so it must be durable before. */
+    int fd = openat(d->directory, name, O_RDONLY | O_CLOEXEC);
+    bool durable = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    if (durable && fstatat(d->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         bytes = malloc((size_t)st.st_size + 1);
     if (bytes == NULL || !disk_read_now(d, f, 0, bytes, (size_t)st.st_size)) {
         (void)snprintf(error, ERROR_MAX, "cannot read %.40s: %s", name, strerror(errno));
@@ -417,6 +423,10 @@ int disk_load(const struct disk *d, struct raft_loaded_file **files, size_t *cou
         *count += r == 0 ? 1 : 0;
     }
     (void)closedir(dir);
+    if (r == 0 && fsync(d->directory) != 0) {
+        (void)snprintf(error, ERROR_MAX, "cannot sync the directory: %s", strerror(errno));
+        r = -1;
+    }
     if (r != 0)
         disk_unload(*files, *count);
     return r;
