@@ -57,7 +57,7 @@ void replication_check(const struct replication *r)
         ops += check_ops(r->groups[i]);
     }
     must(ops == r->ops.used);
-    must(r->ring_count <= RING_MAX);
+    must(r->ring_count <= r->ring_max);
 }
 
 uint64_t replication_serves_until(const struct replication *r, uint32_t group)

@@ -1,13 +1,13 @@
-/* Making a region equal: CLEAN on all in-sync members (after a takeover, or a write that failed), COPY
- * on one that is brought up to date. The primary's own bytes are what counts. Regions that are equal
- * already cost a comparison of hashes and no more. */
+/* Making a region equal: CLEAN on all in-sync members (after a takeover, or a write that failed),
+ * COPY on one that is brought up to date. The primary's own bytes are what counts. Regions that are
+ * equal already cost a comparison of hashes and no more. */
 #include "node/replication/rep_int.h"
 
 #include "proto/base/prng.h"
 
 bool stain_covers(const struct group *g, const struct op *op)
 {
-    list_each(it, &g->stains) {
+    list_each (it, &g->stains) {
         const struct store_region *region = &container_of(it, struct stain, in_group)->region;
         uint64_t at = (uint64_t)region->region * STORE_REGION;
         if (extent_equal(&region->extent, &op->extent) &&
@@ -19,7 +19,7 @@ bool stain_covers(const struct group *g, const struct op *op)
 
 bool stain_add(struct replication *r, struct group *g, const struct store_region *region)
 {
-    list_each(it, &g->stains) {
+    list_each (it, &g->stains) {
         struct stain *s = container_of(it, struct stain, in_group);
         /* One whose cleaning is under way may have passed the comparison: it does not count. */
         if (s->op == NULL && s->region.region == region->region &&
@@ -51,7 +51,7 @@ void clean_pump(struct replication *r, struct group *g)
 {
     if (!primary_serves(r, g))
         return;
-    list_each(it, &g->stains) {
+    list_each (it, &g->stains) {
         struct stain *s = container_of(it, struct stain, in_group);
         if (s->op != NULL)
             continue;
@@ -124,7 +124,7 @@ static void origins_add(struct replication *r, struct origins *s, const struct o
 static void own_forget(struct replication *r, struct op *op, struct origins *done,
                        struct origins *unsure)
 {
-    list_each(it, &op->group->dirty) {
+    list_each (it, &op->group->dirty) {
         struct dirty *d = container_of(it, struct dirty, in_group);
         if (!extent_equal(&d->extent, &op->extent) ||
             !ranges_meet(d->offset, d->len, op->offset, op->len))
@@ -185,8 +185,7 @@ static bool copy_wanted(const struct op *op)
 {
     const struct group *g = op->group;
     return g->resync != NULL && g->resync->run == op->copy_run && !g->resync->failed &&
-           g->slots[op->copy_slot].catching &&
-           op->targets[op->copy_slot].state != TARGET_NONE;
+           g->slots[op->copy_slot].catching && op->targets[op->copy_slot].state != TARGET_NONE;
 }
 
 static void compared(struct replication *r, struct op *op)
@@ -252,12 +251,8 @@ void clean_advance(struct replication *r, struct op *op)
         else
             compared(r, op);
         break;
-    case OP_FETCHING:
-        start_pushing(r, op);
-        break;
-    case OP_PUSHING:
-        finish(r, op, true);
-        break;
+    case OP_FETCHING: start_pushing(r, op); break;
+    case OP_PUSHING: finish(r, op, true); break;
     case OP_QUEUED:
     case OP_READING:
     case OP_ELSEWHERE:

@@ -173,9 +173,7 @@ static void target_answered(struct replication *r, struct op *op, uint32_t i,
         else
             s->lost = true; /* it cannot be made equal */
         break;
-    case FL__PEER_RESULT__PEER_IO_ERROR:
-        s->lost = true;
-        break;
+    case FL__PEER_RESULT__PEER_IO_ERROR: s->lost = true; break;
     case FL__PEER_RESULT__PEER_REFUSED:
         if (op->group->promised < a->epoch)
             op->group->promised = a->epoch; /* there is a newer epoch: wait to be told */
@@ -183,13 +181,13 @@ static void target_answered(struct replication *r, struct op *op, uint32_t i,
     case FL__PEER_RESULT__PEER_RETRY:
     case FL__PEER_RESULT__PEER_UNSURE:
     case FL__PEER_RESULT__PEER_UNKNOWN:
-    case _FL__PEER_RESULT_IS_INT_SIZE:
-        break;
+    case _FL__PEER_RESULT_IS_INT_SIZE: break;
     }
     t->retry_at = r->now + RETRY_NS;
 }
 
-void fanout_applied(struct replication *r, struct op *op, uint32_t node_id, const struct incoming *in)
+void fanout_applied(struct replication *r, struct op *op, uint32_t node_id,
+                    const struct incoming *in)
 {
     struct group *g = op->group;
     struct slot *s = slot_of(g, node_id);
@@ -218,7 +216,7 @@ void fanout_unsent(struct replication *r, struct op *op, uint32_t node_id)
 
 void fanout_drop_slot(struct replication *r, struct group *g, uint32_t slot)
 {
-    list_each(it, &g->ops) {
+    list_each (it, &g->ops) {
         struct op *op = container_of(it, struct op, in_group);
         call_cancel(r, op->targets[slot].call);
         op->targets[slot] = (struct target){0};

@@ -1,10 +1,10 @@
-/* Clients' operations: cut into parts, each within one region of one extent, sent to where they can be
- * served, and sent again when that changes, until the deadline.
+/* Clients' operations: cut into parts, each within one region of one extent, sent to where they can
+ * be served, and sent again when that changes, until the deadline.
  *
  *   WAITING ─┬─► READING   own copy ──────────┐
  *      ▲     ├─► PRIMARY   an op of this node ─┼─► done
  *      │     └─► FORWARDED to another node ────┤
- *      └────────────── not now, try again ◄────┘                                                     */
+ *      └────────────── not now, try again ◄────┘ */
 #include "node/replication/rep_int.h"
 
 #include <string.h>
@@ -24,7 +24,7 @@ uint64_t frontend_lowest(const struct replication *r)
     return first == NULL ? r->next_part_id : container_of(first, struct part, in_parts)->id;
 }
 
-/* ---- ends ---------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 static void complete(struct replication *r, uint64_t token, enum rep_result result)
 {
@@ -80,30 +80,19 @@ void part_answer(struct replication *r, struct part *p, Fl__PeerResult result)
     enum rep_result answer = REP_OK;
     switch (result) {
     case FL__PEER_RESULT__PEER_RETRY:
-    case FL__PEER_RESULT__PEER_REFUSED:
-        part_wait(r, p);
-        return;
-    case FL__PEER_RESULT__PEER_UNSURE:
-        part_unsure(r, p);
-        return;
-    case FL__PEER_RESULT__PEER_OK:
-        break;
-    case FL__PEER_RESULT__PEER_NO_SPACE:
-        answer = REP_NO_SPACE;
-        break;
-    case FL__PEER_RESULT__PEER_UNKNOWN:
-        answer = REP_UNAVAILABLE;
-        break;
+    case FL__PEER_RESULT__PEER_REFUSED: part_wait(r, p); return;
+    case FL__PEER_RESULT__PEER_UNSURE: part_unsure(r, p); return;
+    case FL__PEER_RESULT__PEER_OK: break;
+    case FL__PEER_RESULT__PEER_NO_SPACE: answer = REP_NO_SPACE; break;
+    case FL__PEER_RESULT__PEER_UNKNOWN: answer = REP_UNAVAILABLE; break;
     case FL__PEER_RESULT__PEER_IO_ERROR:
-    case _FL__PEER_RESULT_IS_INT_SIZE:
-        answer = REP_IO_ERROR;
-        break;
+    case _FL__PEER_RESULT_IS_INT_SIZE: answer = REP_IO_ERROR; break;
     }
     sm_move(&p->sm, PART_WAITING);
     part_finish(r, p, answer);
 }
 
-/* ---- ways ---------------------------------------------------------------------------------------------- */
+/* ---- ways ------------------------------------------------------------------------------------ */
 
 static bool own_copy_serves(const struct replication *r, const struct part *p)
 {
@@ -196,7 +185,7 @@ static void part_route(struct replication *r, struct part *p)
     }
 }
 
-/* ---- in ---------------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
 void frontend_submit(struct replication *r, const struct rep_submit *s)
 {
@@ -234,7 +223,7 @@ static void part_cut(struct replication *r, struct request *q, struct part *p)
 
 void frontend_pump(struct replication *r)
 {
-    list_each(it, &r->request_queue) {
+    list_each (it, &r->request_queue) {
         struct request *q = container_of(it, struct request, in_requests);
         while (!q->failed && q->issued < q->submit.len && q->parts < REQUEST_PARTS_MAX) {
             bool window = r->next_part_id - frontend_lowest(r) < ORIGIN_WINDOW / 2;
@@ -251,7 +240,7 @@ void frontend_pump(struct replication *r)
 
 void frontend_wake(struct replication *r)
 {
-    list_each(it, &r->part_list) {
+    list_each (it, &r->part_list) {
         struct part *p = container_of(it, struct part, in_parts);
         if (p->sm.state == PART_WAITING)
             part_route(r, p);
@@ -297,7 +286,7 @@ void frontend_link_lost(struct replication *r, struct part *p)
 
 void frontend_regrouped(struct replication *r, struct group *g)
 {
-    list_each(it, &r->part_list) {
+    list_each (it, &r->part_list) {
         struct part *p = container_of(it, struct part, in_parts);
         if (p->group != g)
             continue;
@@ -313,9 +302,10 @@ void frontend_regrouped(struct replication *r, struct group *g)
     }
 }
 
-void frontend_poison(struct replication *r, const struct store_extent *x, uint64_t off, uint64_t len)
+void frontend_poison(struct replication *r, const struct store_extent *x, uint64_t off,
+                     uint64_t len)
 {
-    list_each(it, &r->part_list) {
+    list_each (it, &r->part_list) {
         struct part *p = container_of(it, struct part, in_parts);
         if (p->sm.state == PART_READING && extent_equal(&p->extent, x) &&
             ranges_meet(p->offset, p->len, off, len))
@@ -323,15 +313,13 @@ void frontend_poison(struct replication *r, const struct store_extent *x, uint64
     }
 }
 
-/* A part whose time is up. What was passed on may still be carried out there, so its answer is waited
- * for a while longer; what the store holds the memory of cannot be let go. */
+/* A part whose time is up. What was passed on may still be carried out there, so its answer is
+ * waited for a while longer; what the store holds the memory of cannot be let go. */
 static void part_expire(struct replication *r, struct part *p)
 {
     uint64_t deadline = p->request->deadline;
     switch ((enum part_state)p->sm.state) {
-    case PART_WAITING:
-        part_finish(r, p, REP_UNAVAILABLE);
-        break;
+    case PART_WAITING: part_finish(r, p, REP_UNAVAILABLE); break;
     case PART_PRIMARY:
         if (primary_abandon(r, p)) {
             sm_move(&p->sm, PART_WAITING);
@@ -346,21 +334,20 @@ static void part_expire(struct replication *r, struct part *p)
         part_finish(r, p, REP_UNAVAILABLE);
         break;
     case PART_READING:
-    case PART_STATES:
-        break;
+    case PART_STATES: break;
     }
 }
 
 void frontend_tick(struct replication *r)
 {
-    list_each(it, &r->part_list) {
+    list_each (it, &r->part_list) {
         struct part *p = container_of(it, struct part, in_parts);
         if (r->now >= p->request->deadline)
             part_expire(r, p);
         else if (p->sm.state == PART_WAITING && r->now >= p->retry_at)
             part_route(r, p);
     }
-    list_each(jt, &r->request_queue) {
+    list_each (jt, &r->request_queue) {
         struct request *q = container_of(jt, struct request, in_requests);
         if (r->now >= q->deadline && q->issued < q->submit.len && !q->failed) {
             q->failed = true, q->result = REP_UNAVAILABLE;

@@ -1,5 +1,5 @@
-/* What the primary asks of the coordinator: to evict a member that does not answer, to put one back;
- * and what every node tells it: that the extents of a deleted inode are gone. */
+/* What the primary asks of the coordinator: to evict a member that does not answer, to put one
+ * back; and what every node tells it: that the extents of a deleted inode are gone. */
 #include "node/replication/rep_int.h"
 
 static bool send_command(struct replication *r, const struct call *c, Fl__Command *command)
@@ -53,7 +53,7 @@ bool membership_rejoin(struct replication *r, struct group *g, struct slot *s)
     return false;
 }
 
-/* ---- who does not answer ------------------------------------------------------------------------- */
+/* ---- who does not answer --------------------------------------------------------------------- */
 
 static bool waits_for(const struct op *op, uint32_t slot, uint64_t before)
 {
@@ -69,7 +69,7 @@ static bool needed_since(const struct replication *r, const struct group *g, uin
 {
     if (r->now < age)
         return false;
-    list_each(it, &g->ops)
+    list_each (it, &g->ops)
         if (waits_for(container_of(it, struct op, in_group), slot, r->now - age))
             return true;
     return false;
@@ -111,7 +111,7 @@ void membership_tick(struct replication *r, struct group *g)
     }
 }
 
-/* ---- answers --------------------------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 static void group_reply(struct replication *r, struct call *c, const Fl__Reply *reply)
 {
@@ -156,11 +156,11 @@ void membership_reply(struct replication *r, struct call *c, const Fl__Reply *re
         reclaim_end(r, c->reclaim);
 }
 
-/* ---- reclaims -------------------------------------------------------------------------------------- */
+/* ---- reclaims -------------------------------------------------------------------------------- */
 
 void reclaim_event(struct replication *r, const struct rep_event *ev)
 {
-    list_each(it, &r->reclaim_list)
+    list_each (it, &r->reclaim_list)
         if (container_of(it, struct reclaim, in_reclaims)->ticket == ev->reclaim.ticket)
             return;
     /* No room: the coordinator says it again when this node registers the next time. */
@@ -211,7 +211,7 @@ void reclaim_tick(struct replication *r)
 {
     if (!r->store_ready)
         return;
-    list_each(it, &r->reclaim_list) {
+    list_each (it, &r->reclaim_list) {
         struct reclaim *rc = container_of(it, struct reclaim, in_reclaims);
         if (rc->busy || rc->retry_at > r->now || !rep_room(r))
             continue;

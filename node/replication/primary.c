@@ -1,11 +1,11 @@
-/* This node as a group's primary: what clients want, in order of arrival. An operation waits for the
- * earlier ones it overlaps with; what was started is driven to its end (see replication.h).
+/* This node as a group's primary: what clients want, in order of arrival. An operation waits for
+ * the earlier ones it overlaps with; what was started is driven to its end (see replication.h).
  *
  *   A client's write W and a read R of the same bytes, three in-sync members A (primary), B, C:
  *
  *   A  W starts ─ own write ─┬─ all have it: acknowledged, R answered ─ confirm ─►
  *   B      └─ apply ─ stored ┘        R at B before the confirmation: passed on to A
- *   C      └─ apply ─ stored ┘        R at C after it: own copy, which has W                          */
+ *   C      └─ apply ─ stored ┘        R at C after it: own copy, which has W */
 #include "node/replication/rep_int.h"
 
 static const struct sm_state op_table[OP_STATES] = {
@@ -37,8 +37,7 @@ static bool op_changes(const struct op *op)
 
 bool op_conflict(const struct op *a, const struct op *b)
 {
-    if (!extent_equal(&a->extent, &b->extent) ||
-        !ranges_meet(a->offset, a->len, b->offset, b->len))
+    if (!extent_equal(&a->extent, &b->extent) || !ranges_meet(a->offset, a->len, b->offset, b->len))
         return false;
     if (a->sm.state == OP_REFUSED || b->sm.state == OP_REFUSED)
         return false; /* its stain keeps others out */
@@ -100,7 +99,7 @@ void op_answer(struct replication *r, struct op *op, Fl__PeerResult result)
     (void)peer_send(r, &m); /* a link that is gone: the other side asks again */
 }
 
-/* ---- arrivals ------------------------------------------------------------------------------------------ */
+/* ---- arrivals -------------------------------------------------------------------------------- */
 
 bool primary_submit(struct replication *r, struct part *p)
 {
@@ -131,7 +130,7 @@ static void forward_refuse(struct replication *r, const struct incoming *in)
  * to the new place. */
 static bool adopt_answer(struct group *g, const struct origin *o, const struct incoming *in)
 {
-    list_each(it, &g->ops) {
+    list_each (it, &g->ops) {
         struct op *op = container_of(it, struct op, in_group);
         if (op->kind == OP_READ || op->origin.node_id != o->node_id || op->origin.id != o->id)
             continue;
@@ -154,7 +153,7 @@ void primary_forward(struct replication *r, struct incoming *in)
     if (!extent_from_wire(f->extent, &x) || f->len == 0 || f->len > STORE_REGION ||
         f->offset > UINT64_MAX / 2 || (unsigned)f->op > FL__PEER_OP__PEER_ZERO ||
         f->offset / STORE_REGION != (f->offset + f->len - 1) / STORE_REGION ||
-        (f->op == FL__PEER_OP__PEER_WRITE && in->data.len != f->len))
+        (f->op == FL__PEER_OP__PEER_WRITE && (in->data.len != f->len || handle_none(in->buf))))
         return; /* not a message of ours: no answer, the sender's time runs out */
     struct group *g = group_get(r, x.group);
     struct origin o = origin_from_wire(f->origin);
@@ -163,8 +162,8 @@ void primary_forward(struct replication *r, struct incoming *in)
     origin_acked_below(r, &o);
     /* A node that was declared down: its clients may be elsewhere by now, and late writes of theirs
      * must not overwrite what they wrote since. */
-    bool serve = g != NULL && g->volume == x.volume && primary_serves(r, g) &&
-                 in->peer->declared_up;
+    bool serve =
+        g != NULL && g->volume == x.volume && primary_serves(r, g) && in->peer->declared_up;
     if (serve && f->op != FL__PEER_OP__PEER_READ && adopt_answer(g, &o, in))
         return;
     struct op *op = serve ? op_new(r, g, kinds[f->op]) : NULL;
@@ -180,17 +179,16 @@ void primary_forward(struct replication *r, struct incoming *in)
         op->data = in->data.at;
         op->buf = in->buf;
         in->kept = true;
-        must(!handle_none(in->buf)); /* data comes with a buffer */
     }
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------------------------------- */
 
 static bool may_start(const struct group *g, const struct op *op)
 {
     if (op->kind != OP_CLEAN && stain_covers(g, op))
         return false;
-    list_each(it, &g->ops) {
+    list_each (it, &g->ops) {
         const struct op *other = container_of(it, struct op, in_group);
         if (other == op) {
             if (op->kind == OP_CLEAN)
@@ -226,8 +224,8 @@ static void start_write(struct replication *r, struct op *op)
 {
     /* Carried out before, perhaps under another primary; only the answer was lost. */
     bool done = origin_done(r, &op->origin);
-    /* INV-1: carried out a second time, it could overwrite what was acknowledged since. When all who
-     * would know have restarted, its client has to be told that the outcome is open. */
+    /* INV-1: carried out a second time, it could overwrite what was acknowledged since. When all
+     * who would know have restarted, its client has to be told that the outcome is open. */
     bool forgotten = op->first_epoch != 0 && op->first_epoch < op->group->memory_since;
     bool unknown = !done && (forgotten || origin_unsure(r, &op->origin));
     if (done || unknown) {
@@ -273,7 +271,7 @@ static void op_start(struct replication *r, struct op *op)
         clean_begin(r, op);
 }
 
-/* ---- progress ------------------------------------------------------------------------------------------ */
+/* ---- progress -------------------------------------------------------------------------------- */
 
 static void read_done(struct replication *r, struct op *op, const struct store_outcome *o)
 {
@@ -298,9 +296,7 @@ void op_stored(struct replication *r, struct op *op, const struct store_outcome 
         dirty_idle(r, op->dirty);
     }
     switch ((enum op_state)op->sm.state) {
-    case OP_READING:
-        read_done(r, op, o);
-        return;
+    case OP_READING: read_done(r, op, o); return;
     case OP_WRITING:
     case OP_COMPARING:
     case OP_FETCHING:
@@ -350,7 +346,7 @@ static void write_failed(struct replication *r, struct op *op, Fl__PeerResult re
 
 void primary_answer_refused(struct replication *r, const struct op *clean)
 {
-    list_each(it, &clean->group->ops) {
+    list_each (it, &clean->group->ops) {
         struct op *op = container_of(it, struct op, in_group);
         if (op->sm.state != OP_REFUSED || op->start_number > clean->start_number ||
             !extent_equal(&op->extent, &clean->extent) ||
@@ -379,8 +375,8 @@ static void write_committed(struct replication *r, struct op *op)
     op_free(r, op);
 }
 
-/* Some required member has no space: all take the write back. A full member still has the old bytes,
- * so where this node has the new ones it fetches the old ones from there. */
+/* Some required member has no space: all take the write back. A full member still has the old
+ * bytes, so where this node has the new ones it fetches the old ones from there. */
 static void write_full(struct replication *r, struct op *op)
 {
     if (op->own_full) {
@@ -401,8 +397,7 @@ static bool any_full(const struct op *op)
 {
     bool full = op->own_full;
     for (uint32_t i = 0; i < SLOTS_MAX; i++)
-        full = full ||
-               (op->targets[i].state == TARGET_FULL && slot_required(&op->group->slots[i]));
+        full = full || (op->targets[i].state == TARGET_FULL && slot_required(&op->group->slots[i]));
     return full;
 }
 
@@ -428,7 +423,8 @@ static void advance_write(struct replication *r, struct op *op)
     for (uint32_t i = 0; i < SLOTS_MAX && answered; i++) {
         enum target_state state = op->targets[i].state;
         bool skip = planted && g->slots[i].evicting;
-        answered = !slot_required(&g->slots[i]) || skip || state == TARGET_OK || state == TARGET_FULL;
+        answered =
+            !slot_required(&g->slots[i]) || skip || state == TARGET_OK || state == TARGET_FULL;
     }
     if (!answered || !group_current(g) || !lease_valid(r))
         return;
@@ -493,21 +489,13 @@ static void op_advance(struct replication *r, struct op *op)
         if (primary_serves(r, op->group) && may_start(op->group, op))
             op_start(r, op);
         break;
-    case OP_WRITING:
-        advance_write(r, op);
-        break;
+    case OP_WRITING: advance_write(r, op); break;
     case OP_UNDO_FETCH:
-    case OP_UNDO_WRITE:
-        advance_undo(r, op);
-        break;
-    case OP_ELSEWHERE:
-        advance_elsewhere(r, op);
-        break;
+    case OP_UNDO_WRITE: advance_undo(r, op); break;
+    case OP_ELSEWHERE: advance_elsewhere(r, op); break;
     case OP_COMPARING:
     case OP_FETCHING:
-    case OP_PUSHING:
-        clean_advance(r, op);
-        break;
+    case OP_PUSHING: clean_advance(r, op); break;
     case OP_REFUSED:
         if (op->equal) {
             op_answer(r, op, op->refusal);
@@ -516,14 +504,13 @@ static void op_advance(struct replication *r, struct op *op)
         break;
     case OP_READING:
     case OP_DEPOSED:
-    case OP_STATES:
-        break;
+    case OP_STATES: break;
     }
 }
 
 void primary_pump(struct replication *r, struct group *g)
 {
-    list_each(it, &g->ops) {
+    list_each (it, &g->ops) {
         if (!rep_room(r)) {
             group_wake(r, g);
             return;
@@ -532,11 +519,11 @@ void primary_pump(struct replication *r, struct group *g)
     }
 }
 
-/* ---- ends -------------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 bool primary_abandon(struct replication *r, struct part *p)
 {
-    list_each(it, &p->group->ops) {
+    list_each (it, &p->group->ops) {
         struct op *op = container_of(it, struct op, in_group);
         if (op->part != p)
             continue;
@@ -559,7 +546,7 @@ void primary_step_down(struct replication *r, struct group *g)
 {
     sm_move(&g->sm, GROUP_MEMBER);
     stains_drop(r, g);
-    list_each(it, &g->ops) {
+    list_each (it, &g->ops) {
         struct op *op = container_of(it, struct op, in_group);
         if (op->sm.state == OP_DEPOSED)
             continue;
@@ -583,7 +570,7 @@ void primary_step_down(struct replication *r, struct group *g)
 void primary_origin_gone(struct replication *r, uint32_t node_id)
 {
     for (uint32_t i = 0; i < r->groups_count; i++) {
-        list_each(it, &r->groups[i]->ops) {
+        list_each (it, &r->groups[i]->ops) {
             struct op *op = container_of(it, struct op, in_group);
             if (op->reply_node != node_id)
                 continue;

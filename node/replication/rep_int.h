@@ -5,7 +5,8 @@
  *                               ├─ this node is primary ─► op ─┬─► STORE, own
  *                               └─ passed on ─► PEER ─► op     └─► PEER ─► apply ─► STORE, a member
  *
- * What waits for an answer from outside is a `call`, named by a handle: a late answer finds nothing. */
+ * What waits for an answer from outside is a `call`, named by a handle: a late answer finds
+ * nothing. */
 #include "node/replication/replication.h"
 #include "proto/base/heap.h"
 #include "proto/base/list.h"
@@ -17,14 +18,13 @@
 
 enum {
     PEER_VERSION = 1,
-    SLOTS_MAX = 8,          /* nodes a group has to do with at a time: members, and fenced former ones */
-    ORIGIN_WINDOW = 4096,   /* client writes of one node that may be remembered as done */
-    CONFIRMS_MAX = 128,     /* confirmations gathered for one node before they are sent */
-    CLEANS_MAX = 8,         /* regions of a group that are made equal at a time */
-    COPIES_MAX = 4,         /* regions of a resync compared or copied at a time */
+    SLOTS_MAX = 8, /* nodes a group has to do with at a time: members, and fenced former ones */
+    ORIGIN_WINDOW = 4096, /* client writes of one node that may be remembered as done */
+    CONFIRMS_MAX = 128,   /* confirmations gathered for one node before they are sent */
+    CLEANS_MAX = 8,       /* regions of a group that are made equal at a time */
+    COPIES_MAX = 4,       /* regions of a resync compared or copied at a time */
     RESYNCS_MAX = 4,
-    RECOVERED_MAX = STORE_HOT_MAX,
-    RING_MAX = 8192,
+    RING_SPARE = 1024,
     DIRTY_HASH = 4096,
 };
 
@@ -35,7 +35,7 @@ enum {
 #define META_RETRY_NS (200 * MS)
 #define RESYNC_RETRY_NS (2000 * MS)
 
-/* ---- nodes and links ------------------------------------------------------------------------------- */
+/* ---- nodes and links ------------------------------------------------------------------------- */
 
 struct peer {
     uint32_t node_id; /* 0: unused */
@@ -47,7 +47,8 @@ struct peer {
     uint32_t confirms_count;
     uint64_t confirm_due;
     uint64_t grant_asked;
-    /* Writes of its clients that were carried out: bit id % ORIGIN_WINDOW for ids from window_base. */
+    /* Writes of its clients that were carried out: bit id % ORIGIN_WINDOW for ids from window_base.
+     */
     uint64_t window_base;
     uint64_t window[ORIGIN_WINDOW / 64];
     uint64_t window_unsure[ORIGIN_WINDOW / 64]; /* ... that may have been carried out or not */
@@ -65,7 +66,7 @@ struct origin {
     uint64_t id, acked_below;
 };
 
-/* ---- groups ----------------------------------------------------------------------------------------- */
+/* ---- groups ---------------------------------------------------------------------------------- */
 
 /* This node's part in a group: MEMBER ──► COLLECTING ──► SERVING ──► MEMBER. MEMBER also stands for
  * having no part in it. */
@@ -77,14 +78,14 @@ enum collect_state { COLLECT_NEEDED, COLLECT_ASKED, COLLECT_DONE };
 struct slot {
     uint32_t node_id; /* 0: unused */
     bool in_sync, member;
-    bool catching;   /* a resync is under way: writes are sent to it too */
-    bool rejoining;  /* GroupRejoin was sent and its outcome is not known: counts as in sync */
-    bool ask_again;  /* ... and no answer will come: send it once more, to know */
-    bool evicting;   /* GroupEvict was sent */
-    bool lost;       /* an answer showed that it cannot go on */
+    bool catching;  /* a resync is under way: writes are sent to it too */
+    bool rejoining; /* GroupRejoin was sent and its outcome is not known: counts as in sync */
+    bool ask_again; /* ... and no answer will come: send it once more, to know */
+    bool evicting;  /* GroupEvict was sent */
+    bool lost;      /* an answer showed that it cannot go on */
     enum collect_state collect;
-    uint64_t retry_at;      /* of evictions, collects, resyncs */
-    uint64_t granted_until; /* it may serve reads until then, whatever it is told */
+    uint64_t retry_at;          /* of evictions, collects, resyncs */
+    uint64_t granted_until;     /* it may serve reads until then, whatever it is told */
     uint32_t catch_outstanding; /* writes sent to it while catching, unanswered */
 };
 
@@ -97,8 +98,9 @@ struct stain {
 
 struct group {
     uint32_t id, volume;
-    uint64_t epoch;    /* 0: not known yet */
-    uint64_t promised; /* highest epoch seen in a message; above `epoch`: wait for the configuration */
+    uint64_t epoch; /* 0: not known yet */
+    uint64_t
+        promised; /* highest epoch seen in a message; above `epoch`: wait for the configuration */
     uint32_t primary;
     bool self_in_sync, gone;
     struct sm sm;
@@ -112,7 +114,7 @@ struct group {
     uint64_t collecting_since;
     uint64_t memory_since; /* this node knows what became of every write first sent in this epoch or
                               a later one */
-    uint64_t grant_until; /* this node may serve reads of its own copy */
+    uint64_t grant_until;  /* this node may serve reads of its own copy */
     uint64_t fence_until; /* after a start: grants of unknown former members may count until then */
     bool self_evicting;
     uint64_t self_retry_at;
@@ -137,7 +139,7 @@ struct dirty {
     bool confirmed; /* goes away when it is no longer busy */
 };
 
-/* ---- clients' operations ------------------------------------------------------------------------- */
+/* ---- clients' operations --------------------------------------------------------------------- */
 
 struct request {
     struct list in_requests; /* those with parts yet to be made */
@@ -157,11 +159,12 @@ struct part {
     struct group *group;
     struct store_extent extent;
     uint64_t offset, len, id, retry_at, backoff, sent_epoch;
-    uint64_t first_epoch; /* of the first attempt that may have been carried out; 0: there is none */
+    uint64_t
+        first_epoch; /* of the first attempt that may have been carried out; 0: there is none */
     const uint8_t *data;
     uint8_t *into;
     handle call;
-    bool poisoned; /* READING: the range was written meanwhile */
+    bool poisoned;  /* READING: the range was written meanwhile */
     bool avoid_own; /* the own copy could not be read */
     bool given_up;
 };
@@ -175,7 +178,7 @@ enum op_kind { OP_READ, OP_WRITE, OP_ZERO, OP_CLEAN, OP_COPY };
  *   CLEAN,  QUEUED ─► COMPARING ─► FETCHING ─► PUSHING ─► (equal)
  *   COPY
  *   any     ─► REFUSED when a write failed: answered when its region is equal again
- *           ─► DEPOSED when this node is no longer the primary and its store is still busy          */
+ *           ─► DEPOSED when this node is no longer the primary and its store is still busy */
 enum op_state {
     OP_QUEUED,
     OP_READING,
@@ -192,7 +195,14 @@ enum op_state {
 };
 
 /* DIFFERS: of COMPARING; becomes UNSENT for PUSHING. */
-enum target_state { TARGET_NONE, TARGET_UNSENT, TARGET_SENT, TARGET_OK, TARGET_FULL, TARGET_DIFFERS };
+enum target_state {
+    TARGET_NONE,
+    TARGET_UNSENT,
+    TARGET_SENT,
+    TARGET_OK,
+    TARGET_FULL,
+    TARGET_DIFFERS
+};
 
 struct target {
     enum target_state state;
@@ -210,25 +220,25 @@ struct op {
     struct store_extent extent;
     uint64_t offset, len;
     struct origin origin;
-    struct part *part;     /* of this node's client, or NULL */
-    uint32_t reply_node;   /* of another node's client: where the answer goes, or 0 */
+    struct part *part;   /* of this node's client, or NULL */
+    uint32_t reply_node; /* of another node's client: where the answer goes, or 0 */
     uint64_t reply_session, reply_call;
-    const uint8_t *data;   /* WRITE: of the SUBMIT, or within buf */
-    handle buf, undo_buf;  /* of the shell */
+    const uint8_t *data;  /* WRITE: of the SUBMIT, or within buf */
+    handle buf, undo_buf; /* of the shell */
     const uint8_t *undo_data;
-    uint8_t *buffer;       /* 1 MiB, of the pool */
+    uint8_t *buffer; /* 1 MiB, of the pool */
     uint64_t write_id, start_number, seed, first_epoch;
     Fl__PeerResult refusal; /* REFUSED: the answer, once the members are equal again */
     bool equal;
     struct dirty *dirty;
     bool own_busy, own_ok, own_full, own_failed;
     uint64_t own_hash[2];
-    uint32_t tried;        /* ELSEWHERE: bit set of slots */
+    uint32_t tried; /* ELSEWHERE: bit set of slots */
     uint32_t undo_slot;
     struct target targets[SLOTS_MAX];
-    struct stain *stain;   /* CLEAN */
-    uint32_t copy_slot;    /* COPY */
-    uint64_t copy_run;     /* ... of this resync */
+    struct stain *stain; /* CLEAN */
+    uint32_t copy_slot;  /* COPY */
+    uint64_t copy_run;   /* ... of this resync */
 };
 
 /* At a member: one PeerApply. */
@@ -248,7 +258,7 @@ struct apply {
     bool sparse, answered;
 };
 
-/* ---- resync ------------------------------------------------------------------------------------------ */
+/* ---- resync ---------------------------------------------------------------------------------- */
 
 enum resync_phase { RESYNC_BARRIER, RESYNC_LISTING, RESYNC_WALKING, RESYNC_DRAIN, RESYNC_REJOIN };
 
@@ -265,7 +275,7 @@ struct resync {
     handle call;
 };
 
-/* ---- what answers come back to ------------------------------------------------------------------- */
+/* ---- what answers come back to --------------------------------------------------------------- */
 
 enum call_kind {
     CALL_STORE_PART,
@@ -274,11 +284,11 @@ enum call_kind {
     CALL_STORE_LIST,
     CALL_STORE_RECLAIM,
     CALL_FORWARD,
-    CALL_APPLY,   /* to a target of an op */
-    CALL_CATCH,   /* to a catching member: nobody waits */
+    CALL_APPLY, /* to a target of an op */
+    CALL_CATCH, /* to a catching member: nobody waits */
     CALL_COLLECT,
     CALL_LIST,
-    CALL_READ,    /* a member's bytes: op in ELSEWHERE or UNDO_FETCH */
+    CALL_READ, /* a member's bytes: op in ELSEWHERE or UNDO_FETCH */
     CALL_EVICT,
     CALL_REJOIN,
     CALL_RECLAIM_DONE,
@@ -334,12 +344,12 @@ struct replication {
     uint8_t *buffer_memory, **buffers, **lent;
     uint32_t buffers_free, lent_count;
     struct ring_item *ring;
-    uint32_t ring_head, ring_count;
+    uint32_t ring_head, ring_count, ring_max;
     struct rep_effects *out;
     struct replication_stats stats;
 };
 
-/* ---- replication.c ------------------------------------------------------------------------------- */
+/* ---- replication.c --------------------------------------------------------------------------- */
 void rep_emit(struct replication *r, const struct rep_effect *e, uint8_t *buffer_after);
 /* Is there room for many more effects? Loops that start work ask first. */
 bool rep_room(const struct replication *r);
@@ -348,7 +358,8 @@ void call_end(struct replication *r, struct call *c);
 /* Accepts {0} and handles of calls that have ended. */
 void call_cancel(struct replication *r, handle h);
 void rep_store(struct replication *r, const struct call *c, const struct store_op *op);
-void rep_confirm_pins(struct replication *r, const struct store_extent *x, uint64_t off, uint32_t n);
+void rep_confirm_pins(struct replication *r, const struct store_extent *x, uint64_t off,
+                      uint32_t n);
 void rep_release(struct replication *r, handle buf);
 uint8_t *buffer_get(struct replication *r); /* NULL: none left */
 void buffer_put(struct replication *r, uint8_t *buffer);
@@ -372,12 +383,12 @@ static inline bool ranges_meet(uint64_t a, uint64_t alen, uint64_t b, uint64_t b
     return a < b + blen && b < a + alen;
 }
 
-/* ---- peers.c: links, messages out and in, windows of done writes ---------------------------------- */
+/* ---- peers.c: links, messages out and in, windows of done writes ----------------------------- */
 struct peer *peer_get(const struct replication *r, uint32_t node_id);
 struct peer *peer_make(struct replication *r, uint32_t node_id); /* NULL when there are too many */
 bool peer_linked(const struct replication *r, uint32_t node_id);
-/* Sends on the peer's link; false when it is down or memory is refused. `body` lacks call number and
- * confirmations. `buffer` (may be NULL) returns to the pool when the message has left. */
+/* Sends on the peer's link; false when it is down or memory is refused. `body` lacks call number
+ * and confirmations. `buffer` (may be NULL) returns to the pool when the message has left. */
 struct message {
     uint32_t node_id;
     uint64_t session; /* 0: whatever link there is */
@@ -415,13 +426,13 @@ struct incoming {
     bool kept; /* the handler has taken buf over */
 };
 
-/* ---- config.c --------------------------------------------------------------------------------------- */
+/* ---- config.c -------------------------------------------------------------------------------- */
 void config_event(struct replication *r, const struct rep_event *ev);
 void config_group(struct replication *r, const Fl__Group *g);
 void config_free(struct replication *r);
 const struct volume *volume_get(const struct replication *r, uint32_t id);
 
-/* ---- frontend.c ------------------------------------------------------------------------------------- */
+/* ---- frontend.c ------------------------------------------------------------------------------ */
 void frontend_submit(struct replication *r, const struct rep_submit *s);
 void frontend_pump(struct replication *r);
 void frontend_tick(struct replication *r);
@@ -432,11 +443,13 @@ void frontend_link_lost(struct replication *r, struct part *p);
 void frontend_regrouped(struct replication *r, struct group *g);
 /* The primary here has an answer for the part; PEER_RETRY sends it round again. */
 void part_answer(struct replication *r, struct part *p, Fl__PeerResult result);
-/* A write to the range is about to be stored: reads of the own copy under way are no longer sure. */
-void frontend_poison(struct replication *r, const struct store_extent *x, uint64_t off, uint64_t len);
+/* A write to the range is about to be stored: reads of the own copy under way are no longer sure.
+ */
+void frontend_poison(struct replication *r, const struct store_extent *x, uint64_t off,
+                     uint64_t len);
 uint64_t frontend_lowest(const struct replication *r);
 
-/* ---- primary.c, fanout.c, clean.c ------------------------------------------------------------------- */
+/* ---- primary.c, fanout.c, clean.c ------------------------------------------------------------ */
 bool primary_serves(const struct replication *r, const struct group *g);
 /* NULL when none is left. */
 struct op *op_new(struct replication *r, struct group *g, enum op_kind kind);
@@ -446,7 +459,8 @@ void op_stored(struct replication *r, struct op *op, const struct store_outcome 
 void primary_forward(struct replication *r, struct incoming *in);
 bool primary_submit(struct replication *r, struct part *p);
 void primary_pump(struct replication *r, struct group *g);
-/* The part's client gives up. True when the part is free now, false when the store holds its memory. */
+/* The part's client gives up. True when the part is free now, false when the store holds its
+ * memory. */
 bool primary_abandon(struct replication *r, struct part *p);
 void primary_step_down(struct replication *r, struct group *g);
 void primary_origin_gone(struct replication *r, uint32_t node_id);
@@ -457,7 +471,8 @@ void primary_answer_refused(struct replication *r, const struct op *clean);
 
 void fanout_begin(struct replication *r, struct op *op);
 void fanout_send(struct replication *r, struct op *op);
-void fanout_applied(struct replication *r, struct op *op, uint32_t node_id, const struct incoming *in);
+void fanout_applied(struct replication *r, struct op *op, uint32_t node_id,
+                    const struct incoming *in);
 void fanout_unsent(struct replication *r, struct op *op, uint32_t node_id);
 void fanout_drop_slot(struct replication *r, struct group *g, uint32_t slot);
 void fanout_cancel(struct replication *r, struct op *op);
@@ -474,11 +489,12 @@ bool stain_add(struct replication *r, struct group *g, const struct store_region
 bool stain_covers(const struct group *g, const struct op *op);
 void stains_drop(struct replication *r, struct group *g);
 
-/* ---- replica.c: this node as a member --------------------------------------------------------------- */
+/* ---- replica.c: this node as a member -------------------------------------------------------- */
 /* NULL when none is left. `node_id` is the primary whose write it is, 0 and 0: of the journal. */
-struct dirty *dirty_new(struct replication *r, struct group *g, uint32_t node_id, uint64_t write_id);
-void dirty_drop(struct replication *r, struct dirty *d);         /* as soon as it is not busy */
-void dirty_idle(struct replication *r, struct dirty *d);         /* a store operation has ended */
+struct dirty *dirty_new(struct replication *r, struct group *g, uint32_t node_id,
+                        uint64_t write_id);
+void dirty_drop(struct replication *r, struct dirty *d); /* as soon as it is not busy */
+void dirty_idle(struct replication *r, struct dirty *d); /* a store operation has ended */
 bool dirty_meets(const struct group *g, const struct store_extent *x, uint64_t off, uint64_t len);
 /* Those of earlier epochs: this copy is not in sync any more, it will be compared as a whole. */
 void dirty_drop_old(struct replication *r, struct group *g);
@@ -492,14 +508,14 @@ void replica_recovered(struct replication *r, const struct store_region *hot, ui
 /* Epoch rules for a message of a primary. False: it was refused or cannot be served now. */
 bool replica_admits(struct replication *r, struct group *g, uint32_t node_id, uint64_t epoch);
 
-/* ---- takeover.c --------------------------------------------------------------------------------------- */
+/* ---- takeover.c ------------------------------------------------------------------------------ */
 void takeover_begin(struct replication *r, struct group *g);
 void takeover_pump(struct replication *r, struct group *g);
 void takeover_collected(struct replication *r, struct group *g, uint32_t node_id,
                         const struct incoming *in);
 void takeover_unanswered(struct group *g, uint32_t node_id);
 
-/* ---- grants.c ------------------------------------------------------------------------------------------ */
+/* ---- grants.c -------------------------------------------------------------------------------- */
 void grants_tick(struct replication *r);
 void grants_requested(struct replication *r, const struct incoming *in);
 void grants_given(struct replication *r, const struct incoming *in);
@@ -510,7 +526,7 @@ static inline uint64_t grant_length(const struct replication *r)
     return r->config.grant_ns + r->config.grant_ns / 10;
 }
 
-/* ---- membership.c: evictions, rejoins, reclaims ------------------------------------------------------ */
+/* ---- membership.c: evictions, rejoins, reclaims ---------------------------------------------- */
 void membership_tick(struct replication *r, struct group *g);
 void membership_reply(struct replication *r, struct call *c, const Fl__Reply *reply);
 bool membership_rejoin(struct replication *r, struct group *g, struct slot *s);
@@ -519,7 +535,7 @@ void reclaim_event(struct replication *r, const struct rep_event *ev);
 void reclaim_stored(struct replication *r, struct reclaim *rc, const struct store_outcome *o);
 void reclaim_tick(struct replication *r);
 
-/* ---- resync.c ------------------------------------------------------------------------------------------ */
+/* ---- resync.c -------------------------------------------------------------------------------- */
 void resync_pump(struct replication *r, struct group *g);
 void resync_fail(struct replication *r, struct group *g);
 void resync_own_listed(struct replication *r, struct resync *y, const struct store_outcome *o);

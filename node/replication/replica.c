@@ -263,14 +263,16 @@ static bool apply_valid(const Fl__PeerApply *m, const struct incoming *in, struc
         return false;
     if (m->offset / STORE_REGION != (m->offset + m->len - 1) / STORE_REGION)
         return false;
-    return m->op != FL__PEER_OP__PEER_WRITE || in->data.len == m->len;
+    if (m->op != FL__PEER_OP__PEER_WRITE)
+        return true;
+    return in->data.len == m->len && !handle_none(in->buf); /* kept until it is stored */
 }
 
-/* The primary makes the region equal to its own: whether that holds our unconfirmed writes or not, we
- * shall only know when it says so. */
+/* The primary makes the region equal to its own: whether that holds our unconfirmed writes or not,
+ * we shall only know when it says so. */
 static void apply_overwrites(const struct apply *a)
 {
-    list_each(it, &a->group->dirty) {
+    list_each (it, &a->group->dirty) {
         struct dirty *d = container_of(it, struct dirty, in_group);
         if (d != a->dirty && extent_equal(&d->extent, &a->extent) &&
             ranges_meet(d->offset, d->len, a->offset, a->len))
@@ -315,7 +317,6 @@ static bool apply_start(struct replication *r, struct apply *a, const Fl__PeerAp
         return false;
     }
     if (write) {
-        must(!handle_none(in->buf));
         a->buf = in->buf;
         in->kept = true;
     }

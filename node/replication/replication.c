@@ -13,6 +13,7 @@ struct replication_config replication_defaults(void)
         .ops_max = 512,
         .applies_max = 1024,
         .dirty_max = 4096,
+        .hot_max = STORE_HOT_MAX,
         .buffers_max = 64,
         .groups_max = 4096,
         .nodes_max = 128,
@@ -50,9 +51,8 @@ static bool pools_init(struct replication *r)
     ok = pool_init(&r->parts, r->mem, sizeof(struct part), c->parts_max) && ok;
     ok = pool_init(&r->ops, r->mem, sizeof(struct op), c->ops_max) && ok;
     ok = pool_init(&r->applies, r->mem, sizeof(struct apply), c->applies_max) && ok;
-    ok = pool_init(&r->dirties, r->mem, sizeof(struct dirty), c->dirty_max + RECOVERED_MAX) && ok;
-    ok =
-        pool_init(&r->stains, r->mem, sizeof(struct stain), c->dirty_max + 4 * RECOVERED_MAX) && ok;
+    ok = pool_init(&r->dirties, r->mem, sizeof(struct dirty), c->dirty_max + c->hot_max) && ok;
+    ok = pool_init(&r->stains, r->mem, sizeof(struct stain), c->dirty_max + 4 * c->hot_max) && ok;
     ok = pool_init(&r->calls, r->mem, sizeof(struct call), calls_max(c)) && ok;
     ok = pool_init(&r->reclaims, r->mem, sizeof(struct reclaim), 1024) && ok;
     ok = pool_init(&r->resyncs, r->mem, sizeof(struct resync), RESYNCS_MAX) && ok;
@@ -77,7 +77,8 @@ struct replication *replication_new(struct mem *mem, const struct replication_co
     r->next_write_id = mix64(r->next_part_id) | 1;
     r->peers = mem_array(mem, config->nodes_max, sizeof(*r->peers));
     r->groups = mem_array(mem, config->groups_max, sizeof(*r->groups));
-    r->ring = mem_array(mem, RING_MAX, sizeof(*r->ring));
+    r->ring_max = RING_SPARE + 8 * (config->parts_max + config->ops_max + config->applies_max);
+    r->ring = mem_array(mem, r->ring_max, sizeof(*r->ring));
     bool ok = pools_init(r);
     ok = buffers_init(r) && ok;
     if (!ok || r->peers == NULL || r->groups == NULL || r->ring == NULL) {
@@ -100,7 +101,7 @@ void replication_free(struct replication *r)
     table_fini(&r->call_table);
     mem_free(mem, r->peers, r->config.nodes_max * sizeof(*r->peers));
     mem_free(mem, r->groups, r->config.groups_max * sizeof(*r->groups));
-    mem_free(mem, r->ring, RING_MAX * sizeof(*r->ring));
+    mem_free(mem, r->ring, r->ring_max * sizeof(*r->ring));
     mem_free(mem, r->buffers, r->config.buffers_max * sizeof(*r->buffers));
     mem_free(mem, r->lent, r->config.buffers_max * sizeof(*r->lent));
     mem_free(mem, r->buffer_memory, (size_t)r->config.buffers_max * STORE_REGION + STORE_BLOCK);
@@ -123,17 +124,17 @@ void rep_emit(struct replication *r, const struct rep_effect *e, uint8_t *buffer
         deliver(r, &item);
         return;
     }
-    must(r->ring_count < RING_MAX);
-    r->ring[(r->ring_head + r->ring_count++) % RING_MAX] = item;
+    must(r->ring_count < r->ring_max);
+    r->ring[(r->ring_head + r->ring_count++) % r->ring_max] = item;
 }
 
-bool rep_room(const struct replication *r) { return r->ring_count < RING_MAX / 4; }
+bool rep_room(const struct replication *r) { return r->ring_count < r->ring_max / 4; }
 
 static void ring_drain(struct replication *r)
 {
     while (r->ring_count > 0 && r->out->count < REP_EFFECTS_MAX) {
         deliver(r, &r->ring[r->ring_head]);
-        r->ring_head = (r->ring_head + 1) % RING_MAX;
+        r->ring_head = (r->ring_head + 1) % r->ring_max;
         r->ring_count--;
     }
 }

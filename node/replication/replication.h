@@ -78,9 +78,8 @@ struct rep_event {
             uint32_t node_id;
             uint64_t session;
             struct slice control; /* one fl.Peer, not yet decoded; borrowed for the step */
-            struct slice
-                data;   /* lives until REP_DO_RELEASE{buf}, or for the step when buf is {0} */
-            handle buf; /* the core RELEASEs it exactly once, in this step or later */
+            struct slice data;    /* lives until REP_DO_RELEASE{buf}; no data, no buf */
+            handle buf;           /* the core RELEASEs it exactly once, in this step or later */
         } peer;
         struct {
             uint32_t node_id;
@@ -180,6 +179,7 @@ struct replication_config {
     uint32_t ops_max;      /* pieces in progress here as a primary, of all nodes */
     uint32_t applies_max;  /* writes in progress here as a member */
     uint32_t dirty_max;    /* unconfirmed writes remembered */
+    uint32_t hot_max;      /* of the store: regions that may be recovered after a crash */
     uint32_t buffers_max;  /* 1 MiB buffers for reads that go to other nodes */
     uint32_t groups_max, nodes_max;
     uint64_t patience_ns;       /* how long a SUBMIT is retried */

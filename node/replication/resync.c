@@ -1,13 +1,13 @@
-/* Bringing a member up to date that is not in sync, while clients go on. From the start it gets every
- * new write as well; the walk compares all extents that either side has, region by region, and copies
- * what differs; a region that is compared lets no write in meanwhile.
+/* Bringing a member up to date that is not in sync, while clients go on. From the start it gets
+ * every new write as well; the walk compares all extents that either side has, region by region,
+ * and copies what differs; a region that is compared lets no write in meanwhile.
  *
  *   BARRIER   writes that began before the member got new ones have ended
  *   LISTING   a page of extents of both sides ◄──┐
  *   WALKING   its regions, COPIES_MAX at a time ─┘
  *   DRAIN     everything sent to the member was answered
  *   REJOIN    GroupRejoin is under way: the member counts as in sync from the moment it was sent,
- *             because a primary of the next epoch may believe so                                      */
+ *             because a primary of the next epoch may believe so */
 #include "node/replication/rep_int.h"
 
 void resync_fail(struct replication *r, struct group *g)
@@ -31,7 +31,7 @@ void resync_fail(struct replication *r, struct group *g)
     pool_put(&r->resyncs, y);
 }
 
-/* ---- listing --------------------------------------------------------------------------------------- */
+/* ---- listing --------------------------------------------------------------------------------- */
 
 static void list_own(struct replication *r, struct resync *y)
 {
@@ -60,8 +60,7 @@ static void list_theirs(struct replication *r, struct resync *y)
     list.inode = y->cursor.inode, list.index = y->cursor.index;
     body.body_case = FL__PEER__BODY_LIST, body.list = &list;
     handle self = c->self;
-    if (peer_request(r, c,
-                     &(struct message){.node_id = g->slots[y->slot].node_id, .body = &body}))
+    if (peer_request(r, c, &(struct message){.node_id = g->slots[y->slot].node_id, .body = &body}))
         y->call = self;
 }
 
@@ -86,8 +85,8 @@ void resync_listed(struct replication *r, struct resync *y, const struct incomin
     }
     y->theirs_count = 0;
     for (size_t i = 0; i < m->n_entries; i++)
-        y->theirs[y->theirs_count++] = (struct store_entry){
-            m->entries[i]->inode, m->entries[i]->index, m->entries[i]->size};
+        y->theirs[y->theirs_count++] =
+            (struct store_entry){m->entries[i]->inode, m->entries[i]->index, m->entries[i]->size};
     y->theirs_more = m->more;
     y->theirs_done = true;
 }
@@ -107,8 +106,8 @@ static void merge(struct resync *y)
         if ((i == y->own_count && own_more) || (k == y->theirs_count && y->theirs_more))
             break; /* what comes next on that side is not known yet */
         struct store_entry *to = &y->walk[y->walk_count++];
-        bool theirs = i == y->own_count ||
-                      (k < y->theirs_count && before(&y->theirs[k], &y->own[i]));
+        bool theirs =
+            i == y->own_count || (k < y->theirs_count && before(&y->theirs[k], &y->own[i]));
         bool both = !theirs && k < y->theirs_count && !before(&y->own[i], &y->theirs[k]);
         *to = theirs ? y->theirs[k] : y->own[i];
         if (both && y->theirs[k].size > to->size)
@@ -133,7 +132,7 @@ static void pump_listing(struct replication *r, struct resync *y)
     y->phase = RESYNC_WALKING;
 }
 
-/* ---- walking --------------------------------------------------------------------------------------- */
+/* ---- walking --------------------------------------------------------------------------------- */
 
 static void pump_walking(struct replication *r, struct resync *y)
 {
@@ -148,8 +147,7 @@ static void pump_walking(struct replication *r, struct resync *y)
         struct op *op = op_new(r, y->group, OP_COPY);
         if (op == NULL)
             return;
-        op->extent =
-            (struct store_extent){y->group->volume, y->group->id, e->inode, e->index};
+        op->extent = (struct store_extent){y->group->volume, y->group->id, e->inode, e->index};
         op->offset = y->region * STORE_REGION, op->len = STORE_REGION;
         op->copy_slot = y->slot, op->copy_run = y->run;
         y->region++, y->copies++;
@@ -171,12 +169,12 @@ void resync_copied(struct replication *r, struct op *op, bool ok)
     group_wake(r, op->group);
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static void pump_barrier(const struct replication *r, struct resync *y)
 {
     (void)r;
-    list_each(it, &y->group->ops) {
+    list_each (it, &y->group->ops) {
         const struct op *op = container_of(it, struct op, in_group);
         if (op_running(op) && op->start_number <= y->barrier)
             return;
@@ -236,19 +234,10 @@ void resync_pump(struct replication *r, struct group *g)
         return;
     }
     switch (y->phase) {
-    case RESYNC_BARRIER:
-        pump_barrier(r, y);
-        break;
-    case RESYNC_LISTING:
-        pump_listing(r, y);
-        break;
-    case RESYNC_WALKING:
-        pump_walking(r, y);
-        break;
-    case RESYNC_DRAIN:
-        pump_drain(r, y);
-        break;
-    case RESYNC_REJOIN:
-        break;
+    case RESYNC_BARRIER: pump_barrier(r, y); break;
+    case RESYNC_LISTING: pump_listing(r, y); break;
+    case RESYNC_WALKING: pump_walking(r, y); break;
+    case RESYNC_DRAIN: pump_drain(r, y); break;
+    case RESYNC_REJOIN: break;
     }
 }

@@ -1,19 +1,26 @@
 #pragma once
-/* What clients may see (INV-1, INV-2). The unit is 512 bytes, which hold the number of the write that
- * put them there. Writes of one unit may overlap in time; a value is certain once its write was
- * acknowledged or it was read; it is overwritten once a write that began, or a read that began, after
- * it was certain has ended with another value. Nobody who begins to read then may see it again. */
+/* What clients may see (INV-1, INV-2). The unit is 512 bytes, which hold the number of the write
+ * that put them there. Writes of one unit may overlap in time; a value is certain once its write
+ * was acknowledged or it was read; it is overwritten once a write that began, or a read that began,
+ * after it was certain has ended with another value. Nobody who begins to read then may see it
+ * again. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { UNIT = 512, SPANS = 3, SPAN_UNITS = 14, UNITS = SPANS * SPAN_UNITS, WRITES_MAX = 60000,
-       CANDIDATES_MAX = 512 };
+enum {
+    UNIT = 512,
+    SPANS = 3,
+    SPAN_UNITS = 14,
+    UNITS = SPANS * SPAN_UNITS,
+    WRITES_MAX = 60000,
+    CANDIDATES_MAX = 512
+};
 
 #define NEVER UINT64_MAX
 
 struct oracle_write {
-    uint32_t first, count; /* units */
+    uint32_t first, count;   /* units */
     uint64_t began, refused; /* refused: told that nothing was changed */
     uint64_t certain[8], overwritten[8];
 };
@@ -77,7 +84,8 @@ static uint32_t oracle_write_begin(struct oracle *o, uint32_t first, uint32_t co
 }
 
 /* `value` was in effect at some time in [began, now]: what was certain before is overwritten. */
-static void oracle_effect(struct oracle *o, uint32_t u, uint32_t value, uint64_t began, uint64_t now)
+static void oracle_effect(struct oracle *o, uint32_t u, uint32_t value, uint64_t began,
+                          uint64_t now)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < o->candidates_count[u]; i++) {

@@ -1,7 +1,7 @@
 #pragma once
-/* Three nodes' replication and store cores in one process: one seed decides every delay, every crash,
- * every cut link. A model coordinator keeps the groups; the oracle (oracle.h) watches what clients
- * were told. Included by one test file, so everything is static. */
+/* Three nodes' replication and store cores in one process: one seed decides every delay, every
+ * crash, every cut link. A model coordinator keeps the groups; the oracle (oracle.h) watches what
+ * clients were told. Included by one test file, so everything is static. */
 #include "node/replication/replication.h"
 #include "proto/base/arena.h"
 #include "proto/base/must.h"
@@ -21,8 +21,20 @@ enum {
 
 #define RIG_MS UINT64_C(1000000)
 
-enum rig_kind { RIG_DISK, RIG_PEER, RIG_META, RIG_COORDINATE, RIG_CONFIG, RIG_LEASE, RIG_TICK,
-                RIG_RENEW, RIG_DECLARE, RIG_RESTART, RIG_CLIENT, RIG_FAULT };
+enum rig_kind {
+    RIG_DISK,
+    RIG_PEER,
+    RIG_META,
+    RIG_COORDINATE,
+    RIG_CONFIG,
+    RIG_LEASE,
+    RIG_TICK,
+    RIG_RENEW,
+    RIG_DECLARE,
+    RIG_RESTART,
+    RIG_CLIENT,
+    RIG_FAULT
+};
 
 /* Something that will happen. `life` is the node's when it was planned: a crash cancels it. */
 struct rig_event {
@@ -36,10 +48,10 @@ struct rig_event {
     bool down;
 };
 
-struct rig_link { /* one direction */
-    uint64_t session;   /* as the receiving side sees it; 0: down */
-    uint64_t last_at;   /* messages stay in order */
-    bool cut;           /* partitioned: nothing arrives */
+struct rig_link {     /* one direction */
+    uint64_t session; /* as the receiving side sees it; 0: down */
+    uint64_t last_at; /* messages stay in order */
+    bool cut;         /* partitioned: nothing arrives */
 };
 
 struct rig_group {
@@ -53,11 +65,11 @@ struct rig_node {
     struct replication *rep;
     struct store *store;
     struct simdisk disk;
-    uint64_t life;      /* of the process */
+    uint64_t life; /* of the process */
     bool alive, ready;
-    uint64_t session;   /* of the registration, as the coordinator counts */
+    uint64_t session; /* of the registration, as the coordinator counts */
     bool declared_up;
-    bool cut_off;       /* from the coordinator */
+    bool cut_off;            /* from the coordinator */
     uint64_t lease_promised; /* the coordinator holds the node's groups for it until then */
     uint64_t tick_at, config_last_at, registered_life;
     uint32_t incarnation;
@@ -85,7 +97,7 @@ struct rig {
 
 static bool rig_verbose; /* for the debugger's run of one seed */
 
-/* ---- time ---------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static bool rig_before(const struct rig_event *a, const struct rig_event *b)
 {
@@ -127,7 +139,7 @@ static uint64_t rig_delay(struct rig *g, uint64_t mean)
     return prng_chance(&g->rng, 10) ? d * 20 : d;
 }
 
-/* ---- a node's cores ------------------------------------------------------------------------------------ */
+/* ---- a node's cores -------------------------------------------------------------------------- */
 
 static void *rig_alloc(void *ctx, size_t size)
 {
@@ -199,12 +211,8 @@ static void rig_effect(struct rig *g, uint32_t n, const struct rep_effect *e)
 {
     struct rig_node *node = &g->nodes[n];
     switch (e->type) {
-    case REP_DO_COMPLETE:
-        g->completed(g, n, e->complete.token, e->complete.result);
-        break;
-    case REP_DO_PEER:
-        rig_send(g, n, e);
-        break;
+    case REP_DO_COMPLETE: g->completed(g, n, e->complete.token, e->complete.result); break;
+    case REP_DO_PEER: rig_send(g, n, e); break;
     case REP_DO_STORE: {
         struct store_event s = {.type = STORE_EV_OP, .now_ns = g->now};
         s.op.token = e->store.token, s.op.op = e->store.op;
@@ -234,7 +242,10 @@ static void rig_effect(struct rig *g, uint32_t n, const struct rep_effect *e)
 /* Effects may cause events for the same core at once (the store answers), so steps wait in line. */
 static void rig_step(struct rig *g, uint32_t n, const struct rep_event *first)
 {
-    static struct { uint32_t n; struct rep_event ev; } line[4096];
+    static struct {
+        uint32_t n;
+        struct rep_event ev;
+    } line[4096];
     static uint32_t head, tail;
     static bool running;
     must(tail - head < 4096);
@@ -268,7 +279,7 @@ static void rig_step(struct rig *g, uint32_t n, const struct rep_event *first)
     running = false;
 }
 
-/* ---- the coordinator ----------------------------------------------------------------------------------- */
+/* ---- the coordinator ------------------------------------------------------------------------- */
 
 static void rig_fill_group(const struct rig *g, uint32_t id, Fl__Group *out, uint32_t *ids)
 {
@@ -315,7 +326,8 @@ static void rig_config_to(struct rig *g, uint32_t n)
     e.bytes = malloc(e.control_len + 1);
     fl__cluster_config__pack(&config, e.bytes);
     uint64_t at = g->now + rig_delay(g, 5 * RIG_MS);
-    e.at = g->nodes[n].config_last_at = at > g->nodes[n].config_last_at ? at : g->nodes[n].config_last_at;
+    e.at = g->nodes[n].config_last_at =
+        at > g->nodes[n].config_last_at ? at : g->nodes[n].config_last_at;
     rig_plan(g, e);
 }
 
@@ -435,11 +447,12 @@ static void rig_command(struct rig *g, const struct rig_event *e)
     fl__command__free_unpacked(command, NULL);
 }
 
-/* ---- links ----------------------------------------------------------------------------------------------- */
+/* ---- links ----------------------------------------------------------------------------------- */
 
 static void rig_link_end(struct rig *g, uint32_t a, uint32_t b, uint64_t session, uint64_t delay)
 {
-    struct rig_event e = {.kind = RIG_PEER, .node = a, .other = b, .session = session, .down = true};
+    struct rig_event e = {
+        .kind = RIG_PEER, .node = a, .other = b, .session = session, .down = true};
     e.at = g->now + rig_delay(g, delay);
     rig_plan(g, e);
 }
@@ -500,14 +513,14 @@ static void rig_peer(struct rig *g, const struct rig_event *e)
     rig_step(g, e->node, &ev);
 }
 
-/* ---- life and death --------------------------------------------------------------------------------------- */
+/* ---- life and death -------------------------------------------------------------------------- */
 
 static void rig_start(struct rig *g, uint32_t n)
 {
     struct rig_node *node = &g->nodes[n];
     struct replication_config rc = replication_defaults();
     rc.requests_max = 32, rc.parts_max = 32, rc.ops_max = 24, rc.applies_max = 48;
-    rc.dirty_max = 64, rc.buffers_max = 6, rc.groups_max = 8, rc.nodes_max = 4;
+    rc.dirty_max = 64, rc.hot_max = 64, rc.buffers_max = 6, rc.groups_max = 8, rc.nodes_max = 4;
     rc.patience_ns = 8000 * RIG_MS;
     rc.incarnation = ++node->incarnation;
     rc.planted = g->planted;
@@ -523,7 +536,9 @@ static void rig_start(struct rig *g, uint32_t n)
     memset(ev.start.new_store_id, (int)n, STORE_ID);
     memset(ev.start.cluster_id, 7, STORE_ID);
     rig_store_step(g, n, &ev);
-    rig_plan(g, (struct rig_event){.kind = RIG_RENEW, .node = n, .life = node->life,
+    rig_plan(g, (struct rig_event){.kind = RIG_RENEW,
+                                   .node = n,
+                                   .life = node->life,
                                    .at = g->now + rig_delay(g, 20 * RIG_MS)});
 }
 
@@ -561,8 +576,9 @@ static void rig_stop(struct rig *g, uint32_t n, bool tear)
 static void rig_renew(struct rig *g, const struct rig_event *e)
 {
     struct rig_node *node = &g->nodes[e->node];
-    rig_plan(g, (struct rig_event){.kind = RIG_RENEW, .node = e->node, .life = e->life,
-                                   .at = g->now + 500 * RIG_MS});
+    rig_plan(g,
+             (struct rig_event){
+                 .kind = RIG_RENEW, .node = e->node, .life = e->life, .at = g->now + 500 * RIG_MS});
     for (uint32_t m = 1; m <= NODES; m++)
         if (m != e->node)
             rig_link_try(g, e->node, m);
@@ -580,7 +596,7 @@ static void rig_renew(struct rig *g, const struct rig_event *e)
     rig_plan(g, l);
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static void rig_coordinator_tick(struct rig *g)
 {
@@ -606,8 +622,11 @@ static void rig_coordinate(struct rig *g, const struct rig_event *e)
         rig_command(g, e);
         return;
     }
-    rig_plan(g, (struct rig_event){.kind = RIG_META, .node = e->node, .life = e->life,
-                                   .token = e->token, .at = g->now + 500 * RIG_MS});
+    rig_plan(g, (struct rig_event){.kind = RIG_META,
+                                   .node = e->node,
+                                   .life = e->life,
+                                   .token = e->token,
+                                   .at = g->now + 500 * RIG_MS});
 }
 
 static void rig_meta(struct rig *g, const struct rig_event *e)

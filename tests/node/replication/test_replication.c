@@ -1,5 +1,7 @@
-/* Replication under faults: nodes crash and lose what was not durable, links are cut, nodes lose the
- * coordinator, disks fill up; clients read and write all the while and the oracle listens. */
+/* covers: replication.c peers.c config.c frontend.c primary.c fanout.c clean.c replica.c takeover.c
+ * covers: grants.c membership.c resync.c check.c
+ * Replication under faults: nodes crash and lose what was not durable, links are cut, nodes lose
+ * the coordinator, disks fill up; clients read and write all the while and the oracle listens. */
 #include "tests/node/replication/oracle.h"
 #include "tests/node/replication/rig.h"
 
@@ -64,8 +66,8 @@ static uint64_t value_of(struct world *w, const uint8_t *bytes, uint32_t unit)
 
 static void client_next(struct rig *g, uint32_t i)
 {
-    rig_plan(g, (struct rig_event){.kind = RIG_CLIENT, .token = i,
-                                   .at = g->now + rig_delay(g, 5 * RIG_MS)});
+    rig_plan(g, (struct rig_event){
+                    .kind = RIG_CLIENT, .token = i, .at = g->now + rig_delay(g, 5 * RIG_MS)});
 }
 
 static void client_act(struct rig *g, uint64_t i)
@@ -163,7 +165,7 @@ static void completed(struct rig *g, uint32_t node, uint64_t token, enum rep_res
         check_platters(w, c);
 }
 
-/* ---- faults -------------------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 static void fault(struct rig *g)
 {
@@ -174,11 +176,12 @@ static void fault(struct rig *g)
     uint32_t b = 1 + (a + (uint32_t)prng_below(&g->rng, NODES - 1)) % NODES;
     uint64_t which = prng_below(&g->rng, 100);
     if (rig_verbose)
-        printf("%8.3f FAULT %llu on %u, %u\n", (double)g->now / 1e9, (unsigned long long)which, a, b);
+        printf("%8.3f FAULT %llu on %u, %u\n", (double)g->now / 1e9, (unsigned long long)which, a,
+               b);
     if (which < 30 && g->nodes[a].alive) {
         rig_stop(g, a, true);
-        rig_plan(g, (struct rig_event){.kind = RIG_RESTART, .node = a,
-                                       .at = g->now + rig_delay(g, 800 * RIG_MS)});
+        rig_plan(g, (struct rig_event){
+                        .kind = RIG_RESTART, .node = a, .at = g->now + rig_delay(g, 800 * RIG_MS)});
     } else if (which < 40) {
         rig_link_break(g, a, b, 10 * RIG_MS);
     } else if (which < 55) {
@@ -190,7 +193,8 @@ static void fault(struct rig *g)
     } else if (which < 73) {
         for (uint32_t n = 1; n <= NODES; n++) { /* power failure */
             rig_stop(g, n, true);
-            rig_plan(g, (struct rig_event){.kind = RIG_RESTART, .node = n,
+            rig_plan(g, (struct rig_event){.kind = RIG_RESTART,
+                                           .node = n,
                                            .at = g->now + rig_delay(g, 500 * RIG_MS)});
         }
     } else {
@@ -202,8 +206,8 @@ static void fault(struct rig *g)
             }
         }
     }
-    rig_plan(g, (struct rig_event){
-                    .kind = RIG_FAULT, .at = g->now + rig_delay(g, w->fault_period_ms * RIG_MS)});
+    rig_plan(g, (struct rig_event){.kind = RIG_FAULT,
+                                   .at = g->now + rig_delay(g, w->fault_period_ms * RIG_MS)});
 }
 
 /* Clients stop, faults end: everything must become whole again. */

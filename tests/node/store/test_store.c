@@ -1,5 +1,6 @@
-/* The store on a simulated disk: order, unaligned edges, space, intents, and crashes at every
- * effect. */
+/* covers: layout.c store.c recover.c journal.c task.c work.c check.c
+ * The store on a simulated disk: order, unaligned edges, space, intents, crashes at every effect.
+ */
 #include "node/store/layout.h"
 #include "node/store/store.h"
 #include "proto/base/must.h"
