@@ -209,7 +209,9 @@ static void reclaim_tell(struct replication *r, struct reclaim *rc)
 
 void reclaim_tick(struct replication *r)
 {
-    if (!r->store_ready)
+    /* Reclaims are told anew to a node that registers, before its first configuration says which
+     * node it is: a ReclaimDone without a number is refused, and the whole line with it. */
+    if (!r->store_ready || !r->have_config)
         return;
     list_each (it, &r->reclaim_list) {
         struct reclaim *rc = container_of(it, struct reclaim, in_reclaims);
