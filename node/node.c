@@ -3,7 +3,8 @@
 
 enum { STEP_ARENA_MAX = 64 << 20, TOKENS_MAX = 65536 };
 
-/* ---- the queue --------------------------------------------------------------------------------------- */
+/* ---- the queue
+ * --------------------------------------------------------------------------------------- */
 
 static void queue_init(struct queue *q)
 {
@@ -49,7 +50,9 @@ struct rep_event *to_replication(struct node *n, enum rep_event_type type)
     return &w->rep;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------ */
+/* ---- steps
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static void ticks(struct node *n)
 {
@@ -173,7 +176,8 @@ handle node_buffer_get(struct node *n, size_t len, uint8_t **at)
 
 void node_buffer_put(struct node *n, handle buf) { buffers_put(&n->buffers, buf); }
 
-struct node *node_new(struct mem *mem, const struct node_config *config, const struct node_sink *sink)
+struct node *node_new(struct mem *mem, const struct node_config *config,
+                      const struct node_sink *sink)
 {
     struct node *n = mem_alloc(mem, sizeof *n);
     if (n == NULL)

@@ -1,7 +1,8 @@
 #pragma once
 /* What the files of the switchboard share: the parts, and the queue of events between them.
  *
- *   node.c   life, steps, deadlines      route.c   each effect of one part becomes an event of another */
+ *   node.c   life, steps, deadlines      route.c   each effect of one part becomes an event of
+ * another */
 #include "node/buffers.h"
 #include "node/node.h"
 #include "proto/base/must.h"

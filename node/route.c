@@ -5,7 +5,8 @@
 
 static void out(struct node *n, const struct node_effect *e) { n->sink.effect(n->sink.ctx, e); }
 
-/* ---- smb ---------------------------------------------------------------------------------------------- */
+/* ---- smb
+ * ---------------------------------------------------------------------------------------------- */
 
 static uint64_t meta_token(struct node *n, enum meta_asker asker, uint64_t token)
 {
@@ -65,12 +66,8 @@ static void on_smb_io(struct node *n, const struct smb_effect *e)
 static void on_smb_effect(struct node *n, const struct smb_effect *e)
 {
     switch (e->type) {
-    case SMB_DO_SEND:
-        out(n, &(struct node_effect){.type = NODE_DO_SMB_SEND, .smb = e});
-        break;
-    case SMB_DO_CLOSE:
-        out(n, &(struct node_effect){.type = NODE_DO_SMB_CLOSE, .smb = e});
-        break;
+    case SMB_DO_SEND: out(n, &(struct node_effect){.type = NODE_DO_SMB_SEND, .smb = e}); break;
+    case SMB_DO_CLOSE: out(n, &(struct node_effect){.type = NODE_DO_SMB_CLOSE, .smb = e}); break;
     case SMB_DO_RELEASE: buffers_put(&n->buffers, e->release.buf); break;
     case SMB_DO_AUTH: out(n, &(struct node_effect){.type = NODE_DO_AUTH, .smb = e}); break;
     case SMB_DO_META:
@@ -92,7 +89,8 @@ void step_smb(struct node *n, struct smb_event *ev)
         on_smb_effect(n, &n->smb_effects->items[i]);
 }
 
-/* ---- replication and store ----------------------------------------------------------------------------- */
+/* ---- replication and store
+ * ----------------------------------------------------------------------------- */
 
 static ntstatus status_of(enum rep_result result)
 {
@@ -195,7 +193,8 @@ static void on_store_effect(struct node *n, const struct store_effect *e)
         ev.store_ready.hot = e->ready.hot;
         ev.store_ready.hot_count = e->ready.hot_count;
         begin_control(n, e->ready.store_id);
-        step_replication(n, &ev); /* now: the list of hot regions lives until the store's next step */
+        step_replication(n,
+                         &ev); /* now: the list of hot regions lives until the store's next step */
         break;
     }
     case STORE_DO_REFUSED:
@@ -238,7 +237,8 @@ void drain_waiting(struct node *n)
     }
 }
 
-/* ---- control ---------------------------------------------------------------------------------------------- */
+/* ---- control
+ * ---------------------------------------------------------------------------------------------- */
 
 static void on_reply(struct node *n, const struct control_effect *e)
 {
@@ -275,7 +275,8 @@ static void on_notice(struct node *n, const Fl__Notice *notice)
         ev->reclaim.ticket = notice->reclaim->ticket;
         break;
     }
-    case FL__NOTICE__BODY_OPENS_LOST: /* only whole shares are closed so: their trees go by CONFIG */
+    case FL__NOTICE__BODY_OPENS_LOST: /* only whole shares are closed so: their trees go by CONFIG
+                                       */
     case FL__NOTICE__BODY_CONFIG_CHANGED:
     case FL__NOTICE__BODY__NOT_SET:
     case _FL__NOTICE__BODY__CASE_IS_INT_SIZE: break;

@@ -295,8 +295,9 @@ static int write_one(const struct founding *f, const char *out, const Fl__Node *
                                   .role = node != NULL ? TLS_ROLE_NODE : TLS_ROLE_ADMIN,
                                   .node_id = node != NULL ? node->id : 0,
                                   .address = node != NULL ? node->address : NULL};
-    char *cert = pki_sign(slice_str(csr), slice_str(f->ca_key), slice_str(f->ca_cert), &subject,
-                          CERTIFICATE_DAYS, error);
+    const struct pki_issuer issuer = {slice_str(f->ca_key), slice_str(f->ca_cert),
+                                      CERTIFICATE_DAYS};
+    char *cert = pki_sign(slice_str(csr), &issuer, &subject, error);
     if (cert == NULL)
         return fail("%s", error);
     struct bundle b = {.directory = directory,

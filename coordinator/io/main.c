@@ -25,10 +25,10 @@ static Fl__ClusterInit *load_founding(const char *path)
 int main(int argc, char **argv)
 {
     static struct server s;
-    struct start start;
+    struct start start = {.name = "flotilla-coordinator",
+                          .summary = "Holds the metadata of a Flotilla cluster."};
     int code;
-    if (!daemon_start(&start, argc, argv, "flotilla-coordinator",
-                      "Holds the metadata of a Flotilla cluster.", &code))
+    if (!daemon_start(&start, argc, argv, &code))
         return code;
     s.settings = start.settings;
     s.tls = start.tls;

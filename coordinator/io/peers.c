@@ -151,7 +151,8 @@ uint64_t peers_maintain(struct server *s, uint64_t now_ns)
             continue;
         }
         if (p->out == NULL && p->retry_ns <= now_ns) {
-            p->out = link_connect(&s->loop, s->tls, p->address, s->settings.address, &outgoing, p);
+            p->out = link_connect(&s->loop, s->tls, p->address, s->settings.address, &outgoing);
+            link_own(p->out, p);
             p->retry_ns = now_ns + REDIAL_NS;
         }
         if (p->out == NULL && p->retry_ns < next)

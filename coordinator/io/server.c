@@ -35,8 +35,8 @@ static void sign(struct server *s, const struct coordinator_effect *e)
                                   .role = TLS_ROLE_NODE,
                                   .node_id = e->sign.node_id,
                                   .address = e->sign.address};
-    char *cert = pki_sign(e->sign.csr_pem, e->sign.ca_key_pem, e->sign.ca_cert_pem, &subject,
-                          CERTIFICATE_DAYS, error);
+    const struct pki_issuer issuer = {e->sign.ca_key_pem, e->sign.ca_cert_pem, CERTIFICATE_DAYS};
+    char *cert = pki_sign(e->sign.csr_pem, &issuer, &subject, error);
     if (cert == NULL)
         log_warn("'%s' wants to join: %s", e->sign.name, error);
     server_defer(s,

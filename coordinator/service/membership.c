@@ -1,5 +1,5 @@
-/* Who votes: the Raft group's members follow what the metadata says about its nodes. The leader brings
- * one change at a time on its way; the engine's guards decide when it may go. */
+/* Who votes: the Raft group's members follow what the metadata says about its nodes. The leader
+ * brings one change at a time on its way; the engine's guards decide when it may go. */
 #include "coordinator/service/service_int.h"
 
 #define CHANGE_TOKEN UINT64_MAX /* one change is under way at most */
@@ -50,7 +50,8 @@ static const char *endpoint(const Fl__Node *n, char out[ADDRESS_MAX])
     return w.full ? NULL : out;
 }
 
-static void change(struct coordinator *c, enum raft_member_change what, uint64_t id, const char *address)
+static void change(struct coordinator *c, enum raft_member_change what, uint64_t id,
+                   const char *address)
 {
     struct raft_engine_event ev = {.kind = RAFT_EV_CHANGE};
     ev.change.token = CHANGE_TOKEN;

@@ -18,10 +18,10 @@ struct client {
     char name[256];
     bool greeted; /* Hello was accepted and answered, or is being registered */
     bool subscribed, secrets;
-    uint32_t node_id; /* nodes and witnesses, after Hello */
-    uint64_t session; /* nodes, after Welcome */
+    uint32_t node_id;                 /* nodes and witnesses, after Hello */
+    uint64_t session;                 /* nodes, after Welcome */
     uint64_t free_bytes, total_bytes; /* nodes: of their disk, as last told */
-    char *join_name;  /* joining machines: whose invitation they used */
+    char *join_name;                  /* joining machines: whose invitation they used */
     uint8_t token_hash[32];
 };
 

@@ -56,7 +56,7 @@ struct control {
     struct arena arena;           /* of the step */
     struct arena config_arena[2]; /* of the configuration in force, and the one before */
     uint32_t config_turn;
-    uint64_t session; /* of our registration */
+    uint64_t session;                 /* of our registration */
     uint64_t free_bytes, total_bytes; /* of the node's disk */
     struct control_effects effects;
     char trouble[TROUBLE_MAX];

@@ -58,7 +58,8 @@ void line_effect(struct line *l, const struct control_effect *e)
     } else if (e->type == CONTROL_DO_CONNECT) {
         must(l->link == NULL);
         l->link = tlslink_connect(&s->reactor, s->tls, e->connect.address, s->settings.address,
-                                  &callbacks, l);
+                                  &callbacks);
+        tlslink_own(l->link, l);
         if (l->link == NULL)
             post_down(l, true);
     }

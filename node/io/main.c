@@ -40,12 +40,12 @@ int main(int argc, char **argv)
 {
     static struct shell s;
     static uint8_t hint[512];
-    struct start start;
+    struct start start = {
+        .name = "flotilla-node",
+        .summary = "Serves SMB3 from a Flotilla cluster and keeps its share of the data."};
     const char *coordinators[SETTINGS_COORDINATORS_MAX];
     int code;
-    if (!daemon_start(&start, argc, argv, "flotilla-node",
-                      "Serves SMB3 from a Flotilla cluster and keeps its share of the data.",
-                      &code))
+    if (!daemon_start(&start, argc, argv, &code))
         return code;
     s.settings = start.settings;
     s.tls = start.tls;

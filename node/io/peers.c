@@ -263,7 +263,8 @@ uint64_t peers_maintain(struct peers *p, uint64_t now_ns)
         if (q->retry_ns <= now_ns) {
             q->retry_ns = now_ns + REDIAL_NS;
             q->link = tlslink_connect(&p->shell->reactor, p->shell->tls, q->address,
-                                      p->shell->settings.address, &dialled, q);
+                                      p->shell->settings.address, &dialled);
+            tlslink_own(q->link, q);
         }
         if (q->link == NULL && q->retry_ns < next)
             next = q->retry_ns;

@@ -249,7 +249,7 @@ static struct tlslink *link_new(struct reactor *r, struct tls_context *tls, int 
 }
 
 struct tlslink *tlslink_connect(struct reactor *r, struct tls_context *tls, const char *to,
-                                const char *from, const struct tlslink_callbacks *cb, void *owner)
+                                const char *from, const struct tlslink_callbacks *cb)
 {
     struct sockaddr_storage target, source;
     socklen_t target_len = parse_endpoint(to, &target),
@@ -266,7 +266,6 @@ struct tlslink *tlslink_connect(struct reactor *r, struct tls_context *tls, cons
     struct tlslink *l = link_new(r, tls, fd, false, cb);
     if (l == NULL)
         return NULL;
-    l->owner = owner;
     l->to = target;
     struct io_uring_sqe *sqe = reactor_entry(r, &l->connect);
     io_uring_prep_connect(sqe, fd, (struct sockaddr *)&l->to, target_len);
@@ -284,6 +283,12 @@ struct tlslink *tlslink_accept(struct reactor *r, struct tls_context *tls, int f
     socket_tune(fd, TLSLINK_USER_TIMEOUT_MS);
     start_receive(l);
     return l;
+}
+
+void tlslink_own(struct tlslink *l, void *owner)
+{
+    if (l != NULL)
+        l->owner = owner;
 }
 
 void *tlslink_owner(const struct tlslink *l) { return l->owner; }

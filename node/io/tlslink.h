@@ -20,10 +20,12 @@ struct tlslink_callbacks {
 /* Begins to connect to "address:port" from the IP literal `from`. NULL when an address is bad or
  * memory is refused. */
 struct tlslink *tlslink_connect(struct reactor *r, struct tls_context *tls, const char *to,
-                                const char *from, const struct tlslink_callbacks *cb, void *owner);
+                                const char *from, const struct tlslink_callbacks *cb);
 /* Takes an accepted socket; it is the link's. */
 struct tlslink *tlslink_accept(struct reactor *r, struct tls_context *tls, int fd,
                                const struct tlslink_callbacks *cb, void *owner);
+/* Whatever the owner wants to find again; set right after connecting. NULL is let pass. */
+void tlslink_own(struct tlslink *l, void *owner);
 void *tlslink_owner(const struct tlslink *l);
 /* Queues a whole frame, or one made of parts; ignored when the link is not up. */
 void tlslink_send(struct tlslink *l, struct slice bytes);

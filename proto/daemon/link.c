@@ -214,13 +214,13 @@ static void on_connected(uv_connect_t *request, int status)
 }
 
 struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to,
-                          const char *from, const struct link_callbacks *cb, void *owner)
+                          const char *from, const struct link_callbacks *cb)
 {
     struct sockaddr_storage target, source;
     char bound[80];
     if (!link_address(to, &target))
         return NULL;
-    struct link *l = link_new(loop, tls, false, cb, owner);
+    struct link *l = link_new(loop, tls, false, cb, NULL);
     if (l == NULL)
         return NULL;
     (void)snprintf(l->name, sizeof l->name, "%s", to);
@@ -260,6 +260,12 @@ struct link *link_accept(uv_stream_t *server, struct tls_context *tls,
     tune(l);
     (void)uv_read_start((uv_stream_t *)&l->tcp, on_alloc, on_read);
     return l;
+}
+
+void link_own(struct link *l, void *owner)
+{
+    if (l != NULL)
+        l->owner = owner;
 }
 
 void *link_owner(const struct link *l) { return l->owner; }

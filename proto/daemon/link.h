@@ -26,12 +26,14 @@ struct link_callbacks {
 bool link_address(const char *text, struct sockaddr_storage *out);
 
 /* Begins to connect to `to`, from `from` (an IP literal, or NULL for any). NULL when there is no
- * memory or an address is bad. `owner` is yours. */
+ * memory or an address is bad. Then link_own. */
 struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to,
-                          const char *from, const struct link_callbacks *cb, void *owner);
+                          const char *from, const struct link_callbacks *cb);
 /* Takes the connection that `server` has waiting. NULL on failure. */
 struct link *link_accept(uv_stream_t *server, struct tls_context *tls,
                          const struct link_callbacks *cb, void *owner);
+/* Whatever the owner wants to find again; set right after connecting. NULL is let pass. */
+void link_own(struct link *l, void *owner);
 void *link_owner(const struct link *l);
 /* "address:port" of the other end. */
 const char *link_name(const struct link *l);

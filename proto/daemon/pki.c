@@ -170,19 +170,19 @@ static bool describe(X509 *cert, X509 *ca, const struct pki_subject *s)
     return ok;
 }
 
-char *pki_sign(struct slice csr_pem, struct slice ca_key_pem, struct slice ca_cert_pem,
-               const struct pki_subject *subject, int days, char *error)
+char *pki_sign(struct slice csr_pem, const struct pki_issuer *issuer,
+               const struct pki_subject *subject, char *error)
 {
     BIO *csr_bio = BIO_new_mem_buf(csr_pem.at, (int)csr_pem.len);
-    BIO *key_bio = BIO_new_mem_buf(ca_key_pem.at, (int)ca_key_pem.len);
-    BIO *ca_bio = BIO_new_mem_buf(ca_cert_pem.at, (int)ca_cert_pem.len);
+    BIO *key_bio = BIO_new_mem_buf(issuer->key_pem.at, (int)issuer->key_pem.len);
+    BIO *ca_bio = BIO_new_mem_buf(issuer->cert_pem.at, (int)issuer->cert_pem.len);
     X509_REQ *req = csr_bio ? PEM_read_bio_X509_REQ(csr_bio, NULL, NULL, NULL) : NULL;
     EVP_PKEY *ca_key = key_bio ? PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL) : NULL;
     X509 *ca = ca_bio ? PEM_read_bio_X509(ca_bio, NULL, NULL, NULL) : NULL;
     EVP_PKEY *key = req ? X509_REQ_get0_pubkey(req) : NULL;
     /* The signature on the request proves that the asker holds the key. */
     bool ok = key != NULL && ca_key != NULL && ca != NULL && X509_REQ_verify(req, key) == 1;
-    X509 *cert = ok ? blank(key, days) : NULL;
+    X509 *cert = ok ? blank(key, issuer->days) : NULL;
     char *out = NULL;
     if (cert != NULL && describe(cert, ca, subject) && X509_sign(cert, ca_key, EVP_sha256()) > 0)
         out = cert_text(cert);

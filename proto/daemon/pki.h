@@ -16,10 +16,14 @@ struct pki_subject {
 bool pki_make_ca(const char *cluster_name, char **key_pem, char **cert_pem, char *error);
 /* A new key and a request to have `name` certified with it. The issuer decides the rest. */
 bool pki_make_request(const char *name, char **key_pem, char **csr_pem, char *error);
-/* Certifies the key in the request for `subject`, for `days`; the request's own subject is ignored.
- */
-char *pki_sign(struct slice csr_pem, struct slice ca_key_pem, struct slice ca_cert_pem,
-               const struct pki_subject *subject, int days, char *error);
+/* Who signs, and for how long it is good. */
+struct pki_issuer {
+    struct slice key_pem, cert_pem; /* the CA's */
+    int days;
+};
+/* Certifies the key in the request for `subject`; the request's own subject is ignored. */
+char *pki_sign(struct slice csr_pem, const struct pki_issuer *issuer,
+               const struct pki_subject *subject, char *error);
 /* SHA-256 of the certificate's DER form. */
 bool pki_fingerprint(struct slice cert_pem, uint8_t out[32], char *error);
 /* Writes a file whole (temporary name, fsync, rename), with `mode`. 0 or -errno. */

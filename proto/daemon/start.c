@@ -19,17 +19,16 @@ static enum log_level level_of(const char *text)
     return LOG_LEVEL_INFO;
 }
 
-bool daemon_start(struct start *s, int argc, char **argv, const char *name, const char *summary,
-                  int *exit_code)
+bool daemon_start(struct start *s, int argc, char **argv, int *exit_code)
 {
     char error[SETTINGS_ERROR_MAX]; /* the longer of the two */
     s->config = "/etc/flotilla/flotilla.conf";
     const struct option_row rows[] = {{"config", 'c', OPTION_TEXT, &s->config, "FILE",
                                        "read FILE instead of /etc/flotilla/flotilla.conf"}};
-    struct options options = {.program = name, .summary = summary, .rows = rows, .count = 1};
+    struct options options = {.program = s->name, .summary = s->summary, .rows = rows, .count = 1};
     if (!options_parse(&options, argc, argv, exit_code))
         return false;
-    log_open(name);
+    log_open(s->name);
     (void)signal(SIGPIPE, SIG_IGN);
     *exit_code = 1;
     if (!settings_load(&s->settings, s->config, error)) {

@@ -138,7 +138,8 @@ static void try_next(struct follow *f)
     if (f->leader[0] == 0)
         to = s->coordinators[f->next++ % s->coordinator_count].address;
     f->heard_ns = uv_hrtime();
-    f->link = link_connect(f->loop, f->tls, to, s->address, &callbacks, f);
+    f->link = link_connect(f->loop, f->tls, to, s->address, &callbacks);
+    link_own(f->link, f);
     f->leader[0] = 0;
     if (f->link == NULL)
         retry_later(f);

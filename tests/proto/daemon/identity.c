@@ -31,8 +31,8 @@ struct identity make_identity(const struct pki_subject *who, const struct identi
     }
     char *csr;
     assert_true(pki_make_request("ignored", &id.key, &csr, error));
-    id.cert =
-        pki_sign(slice_str(csr), slice_str(id.ca_key), slice_str(id.ca_cert), who, days, error);
+    const struct pki_issuer issuer = {slice_str(id.ca_key), slice_str(id.ca_cert), days};
+    id.cert = pki_sign(slice_str(csr), &issuer, who, error);
     assert_non_null(id.cert);
     free(csr);
     save(&id);

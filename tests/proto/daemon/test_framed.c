@@ -199,7 +199,8 @@ static void begin_meeting(struct meeting *t, struct tls_context *server, struct 
     const uint8_t *port =
         (const uint8_t *)&((const struct sockaddr_in *)(const void *)&at)->sin_port;
     snprintf(to, sizeof(to), "127.0.0.1:%d", port[0] << 8 | port[1]);
-    t->connected = link_connect(&t->loop, client, to, "127.0.0.1", &callbacks, t);
+    t->connected = link_connect(&t->loop, client, to, "127.0.0.1", &callbacks);
+    link_own(t->connected, t);
     assert_non_null(t->connected);
 }
 

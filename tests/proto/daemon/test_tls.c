@@ -345,11 +345,10 @@ static void test_pki(void **state)
         .name = "n9", .role = TLS_ROLE_NODE, .node_id = 9, .address = "10.0.0.9,DNS:n1"};
     char *key, *csr;
     assert_true(pki_make_request("n9", &key, &csr, error));
-    assert_null(pki_sign(slice_str(csr), slice_str(one.ca_key), slice_str(one.ca_cert), &forged, 30,
-                         error));
+    const struct pki_issuer issuer = {slice_str(one.ca_key), slice_str(one.ca_cert), 30};
+    assert_null(pki_sign(slice_str(csr), &issuer, &forged, error));
     free(key), free(csr);
-    assert_null(pki_sign(slice_str("no request"), slice_str(one.ca_key), slice_str(one.ca_cert),
-                         &node_1, 30, error));
+    assert_null(pki_sign(slice_str("no request"), &issuer, &node_1, error));
     drop_identity(&one);
 }
 
