@@ -2,7 +2,8 @@
  *
  * An open is found until CLOSE or a teardown marks it `closing`; it ends when the last part that
  * uses it has ended. The coordinator is told exactly once (meta_closed), by the CLOSE that waits
- * for its answer or by open_finish, which does not wait: retrying is the control core's business. */
+ * for its answer or by open_finish, which does not wait: retrying is the control core's
+ * business. */
 #include "node/smb/files.h"
 
 #include "proto/base/prng.h"
