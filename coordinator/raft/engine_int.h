@@ -73,9 +73,12 @@ struct raft_engine {
     struct trace *trace;
     struct raft_engine_config config;
     uint64_t tag; /* of the cluster, for the wire */
-    bool started, failed, voting_as_standby;
+    bool started, failed;
 
     struct raft raft;
+    bool voting; /* G8: between guard_vote_begin and _end */
+    struct raft_server voting_self;
+    struct raft_configuration own_view;
     struct raft_tracer tracer;
     struct raft_entry *scratch; /* WIRE_ENTRIES_MAX of them */
     struct entries entries;

@@ -113,31 +113,28 @@ bool guard_leaves_leader(const struct raft_engine *e, const struct raft_configur
     return members_voters(next) > 1 || members_is_voter(next, e->config.id);
 }
 
-/* G8. A server that was promoted and does not know it yet: libraft lets it neither vote (it is a
- * standby in its own view) nor forget its last leader. With the promotion from one voter to two the
- * only candidate then waits for this vote for ever. Raft wants a vote whatever the voter's own view
- * is (dissertation 4.2.1): the candidate's configuration decides whether it counts. */
+/* G8. A server that was promoted and does not know it yet, or that holds a removal of itself which
+ * will never commit: libraft lets it neither vote (it is no voter in its own view) nor forget its
+ * last leader. When the candidate's majority needs it, there is no leader for ever. Raft wants a
+ * vote whatever the voter's own view is (dissertation 4.2.1): the candidate's configuration decides
+ * whether it counts. So for the time of the request it is a voter. */
 void guard_vote_begin(struct raft_engine *e)
 {
-    struct raft_configuration *c = &e->raft.configuration;
-    if (!guarded(e, RAFT_GUARD_STANDBY_VOTES))
+    if (!guarded(e, RAFT_GUARD_STANDBY_VOTES) || e->role == RAFT_ROLE_LEADER ||
+        members_is_voter(&e->raft.configuration, e->config.id))
         return;
-    for (unsigned i = 0; i < c->n; i++) {
-        if (c->servers[i].id != e->config.id || c->servers[i].role != RAFT_STANDBY)
-            continue;
-        c->servers[i].role = RAFT_VOTER;
-        e->voting_as_standby = true;
-    }
+    e->own_view = e->raft.configuration;
+    e->voting_self = (struct raft_server){.id = e->config.id, .role = RAFT_VOTER};
+    e->raft.configuration = (struct raft_configuration){.servers = &e->voting_self, .n = 1};
+    e->voting = true;
 }
 
 void guard_vote_end(struct raft_engine *e)
 {
-    struct raft_configuration *c = &e->raft.configuration;
-    for (unsigned i = 0; i < c->n && e->voting_as_standby; i++) {
-        if (c->servers[i].id == e->config.id)
-            c->servers[i].role = RAFT_STANDBY;
-    }
-    e->voting_as_standby = false;
+    if (!e->voting)
+        return;
+    e->raft.configuration = e->own_view;
+    e->voting = false;
 }
 
 /* Called when the election timer of a follower runs out. */

@@ -107,8 +107,6 @@ static bool self_test(uint64_t seed)
     options.partitions = true;
     ok = bites("reading without a majority", options, 200) && ok;
     options.partitions = false;
-    options.without = RAFT_GUARD_BEHIND;
-    ok = bites("entries from behind the log", options, 600) && ok;
     options.elections = true;
     options.without = RAFT_GUARD_HOLD_VOTE;
     ok = bites("voting before the sync", options, 400) && ok;
