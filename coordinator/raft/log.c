@@ -18,6 +18,8 @@ void raftlog_fini(struct raftlog *l)
     *l = (struct raftlog){0};
 }
 
+bool raftlog_empty(const struct raftlog *l) { return l->generation == 0; }
+
 uint64_t raftlog_written(const struct raftlog *l) { return l->next_seq - 1; }
 
 void raftlog_durable(struct raftlog *l, uint64_t seq)

@@ -56,16 +56,12 @@ struct raftlog {
 void raftlog_init(struct raftlog *l, struct mem *mem, const struct raft_engine_config *config);
 void raftlog_fini(struct raftlog *l);
 
-struct raftlog_found {
-    bool empty;      /* no meta and no log: a disk never used */
-    uint64_t number; /* records read */
-};
-
 /* Reads meta and log. `out` receives the entries. Emits deletions of segments that do not count.
  * NULL when all is well, else why this server must not start (a literal). */
 const char *raftlog_recover(struct raftlog *l, const struct raft_loaded_file *files, size_t count,
-                            struct entries *out, struct raft_effects *fx,
-                            struct raftlog_found *found);
+                            struct entries *out, struct raft_effects *fx);
+/* Was a disk never used: no meta, no log? */
+bool raftlog_empty(const struct raftlog *l);
 
 /* The first write of all: creates meta. `disk`: a random number, not 0. */
 bool raftlog_format(struct raftlog *l, struct raft_effects *fx, uint64_t term, uint64_t disk);

@@ -19,7 +19,6 @@ struct recovery {
     struct found_segment *segments; /* ascending by number */
     size_t count, run_first, run_end;
     struct entries *out;
-    struct raftlog_found *found;
     size_t good_bytes; /* of the last segment of the run */
     uint64_t claimed;  /* the highest `durable` read */
 };
@@ -139,7 +138,6 @@ static const char *record_take(struct recovery *rec, const struct record *r)
         entries_truncate(out, r->index);
     if (entries_append(out, r->term, r->type, r->data) == NULL)
         return "not enough memory for the raft log";
-    rec->found->number++;
     return NULL;
 }
 
@@ -284,16 +282,13 @@ static const char *recover(struct recovery *rec, const struct raft_loaded_file *
     if (durable >= l->next_seq)
         return "the raft log is damaged: it ends before what was durable; "
                "replace this server under a new id";
-    rec->found->empty = no_meta;
     return NULL;
 }
 
 const char *raftlog_recover(struct raftlog *l, const struct raft_loaded_file *files, size_t count,
-                            struct entries *out, struct raft_effects *fx,
-                            struct raftlog_found *found)
+                            struct entries *out, struct raft_effects *fx)
 {
-    struct recovery rec = {.log = l, .out = out, .found = found};
-    *found = (struct raftlog_found){0};
+    struct recovery rec = {.log = l, .out = out};
     const char *why = recover(&rec, files, count);
     for (size_t i = 0; i < rec.count && why == NULL; i++) {
         const struct found_segment *s = &rec.segments[i];

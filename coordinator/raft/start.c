@@ -294,18 +294,17 @@ static void temps_delete(struct raft_engine *e, const struct raft_engine_event *
 
 void engine_start(struct raft_engine *e, const struct raft_engine_event *event)
 {
-    struct raftlog_found found;
     must(!e->started);
-    why reason = raftlog_recover(&e->log, event->start.files, event->start.file_count, &e->entries,
-                                 e->out, &found);
+    why reason =
+        raftlog_recover(&e->log, event->start.files, event->start.file_count, &e->entries, e->out);
     if (reason == NULL)
         reason = snapshots_read(e, event);
-    if (reason == NULL && found.empty && e->snapshot.index != 0)
+    if (reason == NULL && raftlog_empty(&e->log) && e->snapshot.index != 0)
         reason = "the raft directory has snapshots but no log; replace this server under a new id";
     if (reason == NULL)
         reason = snapshot_join_log(e);
     if (reason == NULL)
-        reason = first_state(e, event, found.empty);
+        reason = first_state(e, event, raftlog_empty(&e->log));
     if (reason == NULL)
         reason = configurations_check(e);
     if (reason == NULL)

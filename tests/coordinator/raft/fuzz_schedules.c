@@ -5,7 +5,8 @@
  * 500 of them. A violation is printed with its seed; `--seed S --schedules 1` plays it again
  * exactly.
  * `--self-test` shows that the oracles bite: with a disk that lies, and with guards removed, some
- * schedule must be found bad. Exit status 0: as it should be. */
+ * schedule must be found bad. Exit status 0: as it should be.
+ * covers: guards.c members.c receive.c transfer.c update.c snapshot.c */
 #include "proto/base/must.h"
 #include "tests/coordinator/raft/sim_cluster.h"
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* log.c and recover.c over a disk in memory: what was durable is read back or the server refuses to
- * start; only what was never promised is cut off. */
+ * start; only what was never promised is cut off.
+ * covers: recover.c log_codec.c entries.c hash.c */
 #include "coordinator/raft/log.h"
 #include "proto/base/must.h"
 #include "tests/coordinator/raft/sim_disk.h"
@@ -75,12 +76,11 @@ static void flush(struct bench *b, bool sync)
 static const char *recover_as(struct bench *b, const struct raft_engine_config *config)
 {
     static struct raft_loaded_file files[SIM_FILES_MAX];
-    struct raftlog_found found;
     bench_forget(b);
     raftlog_init(&b->log, &b->mem, config);
     entries_init(&b->entries, &b->mem, 1);
     size_t count = sim_disk_load(&b->disk, files);
-    const char *why = raftlog_recover(&b->log, files, count, &b->entries, &b->fx, &found);
+    const char *why = raftlog_recover(&b->log, files, count, &b->entries, &b->fx);
     raft_effects_reset(&b->fx);
     return why;
 }
