@@ -1,5 +1,6 @@
 /* The engine as a shell sees it, one server at a time: what is refused at start, and that nothing
- * is told before it is durable. */
+ * is told before it is durable.
+ * covers: start.c effects.c */
 #include "coordinator/raft/raft.h"
 #include "coordinator/raft/wire.h"
 #include "proto/base/must.h"
