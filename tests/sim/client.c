@@ -26,8 +26,7 @@ static struct slice wide(const char *text, uint8_t *bytes, size_t cap)
     return written(&w);
 }
 
-/* ---- requests
- * ------------------------------------------------------------------------------------ */
+/* ---- requests ---- */
 
 uint32_t client_calls(const struct client *c)
 {
@@ -82,6 +81,16 @@ static void end(struct client *c, const struct writer *w)
     must(!w->full);
     net_send(c->w, c->conn, &c->proc, written(w), (struct slice){0});
 }
+
+bool client_request(struct client *c, const struct ask *a, struct writer *w)
+{
+    struct call *call = call_new(c, a->kind, a->payload);
+    if (call != NULL)
+        *w = begin(c, a->command, call);
+    return call != NULL;
+}
+
+void client_sent(struct client *c, const struct writer *w) { end(c, w); }
 
 static void negotiate(struct client *c)
 {
@@ -187,8 +196,7 @@ void client_write(struct client *c, uint32_t file, uint64_t offset, uint32_t len
     free(bytes);
 }
 
-/* ---- the connection
- * ---------------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 static void arrive(struct world *w, void *object, uint64_t arg, void *data);
 
@@ -212,6 +220,7 @@ void client_leave(struct client *c, const char *why)
     c->tree_id = 0;
     c->failures++;
     memset(c->files, 0, sizeof c->files);
+    c->scratch = (struct client_file){0};
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         struct call call = c->calls[i];
         c->calls[i].used = false;
@@ -240,8 +249,7 @@ static void on_down(void *owner, struct conn *conn, bool by_peer)
     client_leave(c, by_peer ? "it closed" : "it is silent");
 }
 
-/* ---- answers
- * ------------------------------------------------------------------------------------------- */
+/* ---- answers ---- */
 
 static void opened(struct client *c, const struct call *call, struct slice msg)
 {
@@ -290,6 +298,9 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
         c->writes++;
         oracle_written(&c->w->cluster->oracle, call->write);
         break;
+    case CALL_SCRATCH_OPEN:
+    case CALL_SCRATCH_CLOSE:
+    case CALL_SCRATCH: break;
     }
     workload_ended(c, call, true);
     workload_next(c);
@@ -302,6 +313,16 @@ static void answered(struct client *c, struct call *call, const struct smb_heade
                                         "CLOSE",     "READ",          "WRITE"};
     struct call was = *call;
     call->used = false;
+    if (was.kind >= CALL_SCRATCH_OPEN) {
+        scratch_answered(c, &was, h->status, msg);
+        workload_next(c);
+        return;
+    }
+    if (was.kind == CALL_WRITE && h->status == STATUS_DISK_FULL) {
+        workload_ended(c, &was, true); /* it may have happened, as far as the oracle knows */
+        workload_next(c);
+        return;
+    }
     bool end_of_file = was.kind == CALL_READ && h->status == STATUS_END_OF_FILE;
     if (h->status == STATUS_OK || end_of_file) {
         succeeded(c, &was, h, msg);

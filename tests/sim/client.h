@@ -11,7 +11,10 @@ enum call_kind {
     CALL_CREATE,
     CALL_CLOSE,
     CALL_READ,
-    CALL_WRITE
+    CALL_WRITE,
+    CALL_SCRATCH_OPEN, /* from here on: of the file nobody verifies */
+    CALL_SCRATCH_CLOSE,
+    CALL_SCRATCH,
 };
 
 /* A request without an answer. */
@@ -41,11 +44,11 @@ struct client {
     uint16_t dialect;
     uint64_t session_id, message_id, last_heard_ns;
     uint32_t tree_id, credits;
-    struct client_file files[FILES_MAX];
+    struct client_file files[FILES_MAX], scratch;
     struct call calls[CALLS_MAX];
     uint64_t patience_ns;
     /* the work */
-    uint32_t depth, left, files_used, read_per_mille, large_per_mille;
+    uint32_t depth, left, files_used, read_per_mille, large_per_mille, scratch_per_mille;
     uint64_t think_ns, file_bytes, hot_bytes;
     bool verifying;
     uint32_t verify_node;   /* through which node now; behind the last one: finished */
@@ -60,6 +63,14 @@ void client_read(struct client *c, uint32_t file, uint64_t offset, uint32_t len)
 void client_write(struct client *c, uint32_t file, uint64_t offset, uint32_t len);
 void client_open(struct client *c, uint32_t file);
 void client_shut(struct client *c, uint32_t file);
+/* Begins a request with its header; false when there is no credit or no room. */
+struct ask {
+    enum call_kind kind;
+    uint16_t command;
+    uint32_t payload; /* bytes of data, one way or the other */
+};
+bool client_request(struct client *c, const struct ask *a, struct writer *w);
+void client_sent(struct client *c, const struct writer *w);
 /* Gives the connection up: what was under way may or may not have happened. */
 void client_leave(struct client *c, const char *why);
 uint32_t client_calls(const struct client *c);
@@ -71,3 +82,7 @@ void workload_draw(struct client *c);
 void workload_next(struct client *c);
 /* A READ or WRITE ended well (`ok`) or not. */
 void workload_ended(struct client *c, const struct call *call, bool ok);
+
+/* ---- scratch.c ---- */
+void scratch_next(struct client *c);
+void scratch_answered(struct client *c, const struct call *call, ntstatus status, struct slice msg);

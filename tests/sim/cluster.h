@@ -12,9 +12,14 @@
 #include "tests/sim/net.h"
 #include "tests/sim/oracle.h"
 
-enum { COORDINATOR_CLIENTS_HELD = 64, SMB_CONNS_MAX = 64, EXTENT_BYTES = 1 << 20 };
+enum {
+    COORDINATOR_CLIENTS_HELD = 64,
+    SMB_CONNS_MAX = 64,
+    EXTENT_BYTES = 1 << 20,
+    SPINS_MAX = 10000, /* ticks without time passing */
+};
 
-/* ---- one coordinator process (coordinator.c) ------------------------------------------------- */
+/* ---- one coordinator process (coordinator.c) ---- */
 
 struct raft_link {
     struct conn *out, *in; /* we dialled, they dialled: each sends on its own */
@@ -40,7 +45,7 @@ void coord_start(struct coord_host *h);
 void coord_crash(struct coord_host *h, bool silent);
 void coord_fini(struct coord_host *h);
 
-/* ---- one node process (node.c) --------------------------------------------------------------- */
+/* ---- one node process (node.c) ---- */
 
 struct peer_link {
     struct conn *conn;
@@ -57,10 +62,13 @@ struct node_host {
     struct node_config config;
     struct simdisk disk;
     uint64_t disk_least_ns, disk_most_ns, disk_slow_until;
+    bool disk_bad;                        /* it may refuse its directory */
     struct conn *line;                    /* to a coordinator */
     struct peer_link peers[MACHINES + 1]; /* by node id */
     struct conn *smb[SMB_CONNS_MAX];
     uint64_t next_session, timer_ns, steps, starts;
+    uint64_t spin_ns; /* ticks at this one moment: */
+    uint32_t spins;
 };
 
 void node_init(struct node_host *h, struct world *w, uint32_t number);
@@ -105,8 +113,7 @@ void faults_begin(struct world *w);
 /* No more of them; everything that is down comes back, everything that is cut off heals. */
 void faults_end(struct world *w);
 
-/* ---- all of it
- * ----------------------------------------------------------------------------------- */
+/* ---- all of it ---- */
 
 struct cluster {
     struct coord_host coords[MACHINES];

@@ -18,7 +18,7 @@ static void raft(struct coord_host *h, struct raft_engine_event *ev)
     step(h, &(struct coordinator_event){.type = COORDINATOR_EV_RAFT, .raft = ev});
 }
 
-/* ---- disk ---------------------------------------------------------------------------------- */
+/* ---- disk ---- */
 
 static void arm_disk(struct coord_host *h);
 
@@ -78,7 +78,7 @@ static bool read_now(void *ctx, struct raft_file file, uint64_t offset, uint8_t 
     return true;
 }
 
-/* ---- links between coordinators -------------------------------------------------------------- */
+/* ---- links between coordinators ---- */
 
 static void dial(struct world *w, void *object, uint64_t id, void *data);
 
@@ -346,8 +346,7 @@ static void step(struct coord_host *h, struct coordinator_event *ev)
     arm_disk(h);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static char *const node_names[] = {"node1", "node2", "node3"};
 static char *const node_addresses[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};

@@ -24,8 +24,7 @@ static void later(struct world *w, uint64_t wait_ns, event_fn run, uint64_t arg)
     world_at(w, (struct event){.at_ns = w->now_ns + wait_ns, .run = run, .object = w, .arg = arg});
 }
 
-/* ---- processes and machines
- * ------------------------------------------------------------------------ */
+/* ---- processes and machines ---- */
 
 static void restart_node(struct world *w, void *object, uint64_t i, void *data)
 {
@@ -104,8 +103,57 @@ static void slow_disk(struct world *w)
     w->cluster->nodes[i].disk_slow_until = w->now_ns + draw(w, 1, 3000) * MS;
 }
 
-/* ---- the network
- * ------------------------------------------------------------------------------------- */
+/* For a while there is room for a few more blocks only. */
+static void disk_room(struct world *w, void *object, uint64_t i, void *data)
+{
+    (void)object;
+    (void)data;
+    w->cluster->nodes[i].disk.capacity_blocks = 0;
+}
+
+static void full_disk(struct world *w)
+{
+    uint64_t i = draw(w, 0, MACHINES - 1);
+    struct simdisk *d = &w->cluster->nodes[i].disk;
+    d->capacity_blocks = d->used_blocks + draw(w, 1, 100);
+    world_tell(w, "node %lu: its disk is nearly full", i + 1);
+    later(w, draw(w, 1, 5000) * MS, disk_room, i);
+}
+
+static void disk_good(struct world *w, void *object, uint64_t i, void *data)
+{
+    (void)object;
+    (void)data;
+    struct node_host *h = &w->cluster->nodes[i];
+    h->disk.fail_read_per_mille = h->disk.fail_write_per_mille = 0;
+    h->disk_bad = false;
+}
+
+static void bad_disk(struct world *w)
+{
+    uint64_t i = draw(w, 0, MACHINES - 1);
+    struct node_host *h = &w->cluster->nodes[i];
+    h->disk_bad = true;
+    h->disk.fail_read_per_mille = (uint32_t)draw(w, 0, 50);
+    h->disk.fail_write_per_mille = (uint32_t)draw(w, 0, 20);
+    world_tell(w, "node %lu: its disk fails now and then", i + 1);
+    later(w, draw(w, 1, 2000) * MS, disk_good, i);
+}
+
+/* A disk that holds the last good copy of something is not taken away: no system survives that. */
+static void lose_disk(struct world *w)
+{
+    uint64_t i = draw(w, 0, MACHINES - 1);
+    struct node_host *h = &w->cluster->nodes[i];
+    if (!h->proc.alive || !oracle_may_lose(&w->cluster->oracle, h->proc.number))
+        return;
+    kill_node(w, i, false, down_time(w));
+    world_tell(w, "node %lu: its disk is replaced by an empty one", i + 1);
+    simdisk_wipe(&h->disk);
+    oracle_lost(&w->cluster->oracle, h->proc.number);
+}
+
+/* ---- the network ---- */
 
 static void heal_pair(struct world *w, void *object, uint64_t pair, void *data)
 {
@@ -150,8 +198,7 @@ static void isolate(struct world *w)
     }
 }
 
-/* ---- one after the other
- * ------------------------------------------------------------------------------- */
+/* ---- one after the other ---- */
 
 static void one(struct world *w)
 {
@@ -177,6 +224,9 @@ static void one(struct world *w)
     case 6: stand_still(w); break;
     case 7: net_break_one(w); break;
     case 8: slow_disk(w); break;
+    case 9: full_disk(w); break;
+    case 10: bad_disk(w); break;
+    case 11: lose_disk(w); break;
     default: must(!"a kind of fault"); break;
     }
 }
@@ -207,6 +257,8 @@ void faults_end(struct world *w)
     net_heal(w);
     for (uint32_t i = 0; i < MACHINES; i++) {
         k->nodes[i].disk_slow_until = 0;
+        disk_room(w, w, i, NULL);
+        disk_good(w, w, i, NULL);
         if (!k->nodes[i].proc.alive)
             node_start(&k->nodes[i]);
         if (!k->coords[i].proc.alive)

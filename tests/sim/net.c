@@ -67,7 +67,7 @@ static uint64_t latency(struct world *w)
     return chance(w, o->slow_per_mille) ? 10 * ns : ns;
 }
 
-/* ---- messages ------------------------------------------------------------------------------ */
+/* ---- messages ---- */
 
 static void arrive(struct world *w, void *object, uint64_t from, void *data);
 
@@ -154,7 +154,7 @@ void net_send(struct world *w, struct conn *c, const struct proc *from, struct s
     put(w, c, e == &c->end[0] ? 0 : 1, m);
 }
 
-/* ---- the beginning ------------------------------------------------------------------------- */
+/* ---- the beginning ---- */
 
 static void dial_failed(struct world *w, void *object, uint64_t by_peer, void *data)
 {
@@ -236,7 +236,7 @@ struct conn *net_dial(struct world *w, const struct net_dial *d)
     return c;
 }
 
-/* ---- the end ------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 void net_close(struct world *w, struct conn *c, const struct proc *from)
 {

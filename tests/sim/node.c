@@ -17,7 +17,7 @@ static void step(struct node_host *h, struct node_event *ev);
 
 static struct cluster *cluster_of(const struct node_host *h) { return h->w->cluster; }
 
-/* ---- disk ------------------------------------------------------------------------------------ */
+/* ---- disk ---- */
 
 struct disk_op {
     uint64_t number, token;
@@ -99,8 +99,7 @@ static void on_control(struct node_host *h, const struct control_effect *e)
     }
 }
 
-/* ---- links to the other nodes
- * -------------------------------------------------------------------- */
+/* ---- links to the other nodes ---- */
 
 static void dial_peer(struct world *w, void *object, uint64_t id, void *data);
 
@@ -228,8 +227,7 @@ static void on_peer(struct node_host *h, const struct node_effect *e)
     free(head);
 }
 
-/* ---- SMB clients
- * ------------------------------------------------------------------------------------ */
+/* ---- SMB clients ---- */
 
 static struct conn **smb_slot(struct node_host *h, uint64_t id)
 {
@@ -335,8 +333,28 @@ static bool accept_conn(void *ctx, struct conn *c, enum service service,
     return service == SERVICE_PEER || smb_slot(h, 0) != NULL;
 }
 
-/* ---- steps
- * ------------------------------------------------------------------------------------------- */
+/* ---- steps ---- */
+
+/* A node that cannot read its directory stops, and is started again a little later. */
+static void restart(struct world *w, void *object, uint64_t arg, void *data)
+{
+    (void)w;
+    (void)arg;
+    (void)data;
+    struct node_host *h = object;
+    node_crash(h, false);
+    node_start(h);
+}
+
+static void refused(struct node_host *h, const char *why)
+{
+    if (!h->disk_bad)
+        world_violation(h->w, "node %u refuses its disk: %s", h->proc.number, why);
+    world_tell(h->w, "node %u stops: %s", h->proc.number, why);
+    world_at(h->w,
+             (struct event){
+                 .at_ns = h->w->now_ns + SECOND, .proc = &h->proc, .run = restart, .object = h});
+}
 
 static void on_effect(void *ctx, const struct node_effect *e)
 {
@@ -352,9 +370,7 @@ static void on_effect(void *ctx, const struct node_effect *e)
     case NODE_DO_LEASE:
         world_tell(h->w, "node %u: %s", h->proc.number, e->lease_valid ? "lease" : "no lease");
         break;
-    case NODE_DO_REFUSED:
-        world_violation(h->w, "node %u refuses its disk: %s", h->proc.number, e->why);
-        break;
+    case NODE_DO_REFUSED: refused(h, e->why); break;
     }
 }
 
@@ -377,6 +393,10 @@ static void tick(struct world *w, void *object, uint64_t arg, void *data)
     if (h->timer_ns > w->now_ns)
         return; /* an earlier event took its place */
     h->timer_ns = UINT64_MAX;
+    h->spins = h->spin_ns == w->now_ns ? h->spins + 1 : 0;
+    h->spin_ns = w->now_ns;
+    if (h->spins > SPINS_MAX)
+        world_violation(w, "node %u spins: its deadline does not move", h->proc.number);
     if (node_next_deadline(h->core) <= local_now(w, h->proc.host))
         step(h, &(struct node_event){.type = NODE_EV_TICK});
     else
@@ -400,8 +420,7 @@ static void step(struct node_host *h, struct node_event *ev)
     arm(h);
 }
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 void node_init(struct node_host *h, struct world *w, uint32_t number)
 {

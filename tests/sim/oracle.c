@@ -31,14 +31,13 @@ void oracle_fini(struct oracle *o)
 
 static void atom_fill(uint8_t *to, uint32_t write, uint32_t file, uint32_t atom)
 {
-    struct writer w = writer_of(to, ATOM);
-    uint64_t x = (uint64_t)write << 32 ^ (uint64_t)file << 24 ^ atom;
-    write_u32(&w, ATOM_MAGIC);
-    write_u32(&w, write);
-    write_u32(&w, file);
-    write_u32(&w, atom);
+    uint64_t words[ATOM / 8];
+    words[0] = (uint64_t)write << 32 | ATOM_MAGIC;
+    words[1] = (uint64_t)atom << 32 | file;
+    uint64_t x = words[0] ^ words[1];
     for (uint32_t i = 2; i < ATOM / 8; i++)
-        write_u64(&w, x = x * UINT64_C(6364136223846793005) + 1442695040888963407);
+        words[i] = x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
+    memcpy(to, words, ATOM);
 }
 
 bool atom_name(const struct oracle *o, const uint8_t *at, uint32_t file, uint32_t atom,
@@ -58,8 +57,7 @@ bool atom_name(const struct oracle *o, const uint8_t *at, uint32_t file, uint32_
     return memcmp(at, expected, ATOM) == 0;
 }
 
-/* ---- zones
- * --------------------------------------------------------------------------------------- */
+/* ---- zones ---- */
 
 static uint32_t version_add(struct oracle *o, uint32_t file, uint32_t atom, uint32_t write)
 {
@@ -109,8 +107,7 @@ static void judge(struct oracle *o, uint32_t file, uint32_t atom, const struct v
                     (double)x->last_begin / 1e6);
 }
 
-/* ---- clients
- * --------------------------------------------------------------------------------------- */
+/* ---- clients ---- */
 
 uint32_t oracle_write(struct oracle *o, uint32_t client, uint32_t file, uint64_t offset,
                       struct writer *to)

@@ -44,6 +44,7 @@ struct placement { /* where a file's data lies */
 struct group_view {
     uint32_t id, primary, in_sync[MACHINES], in_sync_count;
     uint64_t epoch;
+    uint32_t lost; /* bit set of members whose disk is new, which the cluster does not know yet */
 };
 
 struct oracle {
@@ -96,5 +97,9 @@ void oracle_primaries(struct oracle *o);
 void oracle_disks(struct oracle *o);
 /* Invariant 7 for the coordinators as they stand now. */
 void oracle_states(struct oracle *o);
+/* Would every group still have a good copy on another disk? */
+bool oracle_may_lose(struct oracle *o, uint32_t node);
+/* The node's disk is empty now: nobody expects its bytes until it was out of sync once. */
+void oracle_lost(struct oracle *o, uint32_t node);
 /* Every group has a primary, and all its replicas are in sync. */
 bool oracle_whole(struct oracle *o, uint32_t replicas);

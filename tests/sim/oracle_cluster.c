@@ -17,7 +17,11 @@ static void see_group(struct oracle *o, const Fl__Group *g)
     if (o->group_count == GROUPS_MAX)
         return;
     struct group_view *v = &o->groups[o->group_count++];
+    uint32_t lost = v->id == g->id ? v->lost : 0, in_sync = 0;
     *v = (struct group_view){.id = g->id, .primary = g->primary, .epoch = g->epoch};
+    for (size_t i = 0; i < g->n_in_sync; i++)
+        in_sync |= 1u << g->in_sync[i];
+    v->lost = lost & in_sync;
     for (size_t i = 0; i < g->n_in_sync && i < MACHINES; i++)
         v->in_sync[v->in_sync_count++] = g->in_sync[i];
     if (v->in_sync_count == 0)
@@ -91,8 +95,7 @@ void oracle_opened(struct oracle *o, uint32_t file, uint64_t open_id)
     arena_fini(&a);
 }
 
-/* ---- invariant 3
- * ---------------------------------------------------------------------------------- */
+/* ---- invariant 3 ---- */
 
 void oracle_primaries(struct oracle *o)
 {
@@ -114,8 +117,7 @@ void oracle_primaries(struct oracle *o)
     }
 }
 
-/* ---- invariant 4
- * ---------------------------------------------------------------------------------- */
+/* ---- invariant 4 ---- */
 
 static const struct group_view *group_of(const struct oracle *o, const struct placement *p,
                                          uint64_t index)
@@ -127,6 +129,31 @@ static const struct group_view *group_of(const struct oracle *o, const struct pl
         if (o->groups[i].id == id)
             return &o->groups[i];
     return NULL;
+}
+
+bool oracle_may_lose(struct oracle *o, uint32_t node)
+{
+    oracle_refresh(o);
+    for (uint32_t i = 0; i < o->group_count; i++) {
+        const struct group_view *g = &o->groups[i];
+        uint32_t others = 0;
+        bool in_sync = false;
+        for (uint32_t k = 0; k < g->in_sync_count; k++) {
+            in_sync |= g->in_sync[k] == node;
+            others += g->in_sync[k] != node && (g->lost >> g->in_sync[k] & 1) == 0;
+        }
+        if (g->primary == node || (in_sync && others == 0))
+            return false;
+    }
+    return o->group_count > 0;
+}
+
+void oracle_lost(struct oracle *o, uint32_t node)
+{
+    for (uint32_t i = 0; i < o->group_count; i++)
+        for (uint32_t k = 0; k < o->groups[i].in_sync_count; k++)
+            if (o->groups[i].in_sync[k] == node)
+                o->groups[i].lost |= 1u << node;
 }
 
 /* The bytes count as if they were read now; nothing is remembered. */
@@ -165,6 +192,8 @@ static void disk_part(struct oracle *o, uint32_t file, uint32_t atom, uint32_t c
     const struct group_view *g = group_of(o, p, offset / EXTENT_BYTES);
     for (uint32_t i = 0; g != NULL && i < g->in_sync_count; i++) {
         struct store_file f = {.kind = STORE_FILE_EXTENT};
+        if ((g->lost >> g->in_sync[i] & 1) != 0)
+            continue;
         f.extent = (struct store_extent){p->volume, g->id, p->data_id, offset / EXTENT_BYTES};
         simdisk_peek(&k->nodes[g->in_sync[i] - 1].disk, &f, offset % EXTENT_BYTES, count * ATOM,
                      bytes);
@@ -206,8 +235,7 @@ bool oracle_whole(struct oracle *o, uint32_t replicas)
     return o->group_count > 0;
 }
 
-/* ---- invariant 7
- * ---------------------------------------------------------------------------------- */
+/* ---- invariant 7 ---- */
 
 static void see_state(struct oracle *o, const struct coord_host *h)
 {

@@ -47,8 +47,7 @@ static void cluster_fini(struct world *w, struct cluster *k)
     net_free(w->net);
 }
 
-/* ---- phases
- * ------------------------------------------------------------------------------------------ */
+/* ---- phases ---- */
 
 typedef bool (*goal)(struct world *w);
 

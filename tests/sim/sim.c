@@ -1,7 +1,8 @@
 /* The simulator's command line:
  *
  *   sim --seed N [--verbose] [--planted NAME]          one seed, with its history's hash
- *   sim --seeds N [--from M] [--planted NAME]          many; stops at the first that fails
+ *   sim --seeds N [--from M] [--planted NAME]          many; stops at the first that fails;
+ *                                                     --verbose: a line for each
  *   sim --self-test                                    does it find what it must find? */
 #include "tests/sim/run.h"
 
@@ -96,6 +97,8 @@ static int run_many(const struct options *o)
             printf("replay: make sim SEED=%llu\n", (unsigned long long)run.seed);
             return 1;
         }
+        if (o->verbose)
+            print_result(&run, &r);
         operations += r.operations, crashes += r.crashes, cuts += r.cuts, events += r.events;
     }
     printf("%llu seeds from %llu: no oracle violated; %llu operations, %llu events, %llu crashes, "

@@ -13,6 +13,7 @@ void workload_draw(struct client *c)
     c->files_used = (uint32_t)draw(w, 1, FILES_MAX);
     c->read_per_mille = (uint32_t)draw(w, 200, 700);
     c->large_per_mille = chance(w, 300) ? (uint32_t)draw(w, 20, 200) : 10;
+    c->scratch_per_mille = chance(w, 400) ? (uint32_t)draw(w, 20, 300) : 0;
     c->think_ns = draw(w, 0, 60) * MS;
     c->file_bytes = draw(w, 1, FILE_BYTES_MAX / (256 << 10)) * (256 << 10);
     c->hot_bytes = draw(w, 1, 32) * 4096;
@@ -44,6 +45,10 @@ static void one(struct client *c)
     struct world *w = c->w;
     uint32_t file = (uint32_t)draw(w, 0, c->files_used - 1);
     struct client_file *f = &c->files[file];
+    if (chance(w, c->scratch_per_mille)) {
+        scratch_next(c);
+        return;
+    }
     if (f->state == FILE_IS_SHUT) {
         client_open(c, file);
     } else if (f->state == FILE_IS_OPEN && chance(w, 10) && !client_file_busy(c, file)) {
