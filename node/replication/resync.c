@@ -229,7 +229,8 @@ void resync_pump(struct replication *r, struct group *g)
     }
     struct slot *s = &g->slots[y->slot];
     if (y->failed || (s->lost && !slot_required(s))) {
-        if (!s->rejoining)
+        bool ending = y->failed && y->own_busy; /* the store's answer ends it: nothing to do yet */
+        if (!s->rejoining && !ending)
             resync_fail(r, g);
         return;
     }
