@@ -1,6 +1,7 @@
 #include "coordinator/ctl/client.h"
 
 #include "proto/base/must.h"
+#include "proto/daemon/endpoint.h"
 #include "proto/daemon/framed.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -98,25 +99,11 @@ static bool next_event(struct client *c, enum framed_event wanted, struct frame 
     }
 }
 
-static socklen_t parse(const char *text, struct sockaddr_storage *out)
-{
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    if (colon == NULL || (size_t)(colon - text) >= sizeof host)
-        return 0;
-    (void)snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
-    memset(out, 0, sizeof *out);
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
-    return inet_pton(AF_INET, host, &v4->sin_addr) == 1 ? sizeof *v4 : 0;
-}
-
 static bool dial(struct client *c, const char *address, uint64_t until_ms)
 {
     struct sockaddr_storage to;
     struct frame unused;
-    socklen_t len = parse(address, &to);
+    socklen_t len = endpoint_parse(address, &to);
     if (len == 0)
         return fail(c, address, "not of the form ADDRESS:PORT");
     c->fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

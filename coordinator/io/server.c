@@ -1,13 +1,16 @@
 #include "coordinator/io/server.h"
 
 #include "proto/base/must.h"
+#include "proto/daemon/endpoint.h"
 #include "proto/daemon/log.h"
 #include "proto/daemon/pki.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SECOND UINT64_C(1000000000)
 #define STOP_PATIENCE_NS (SECOND)
@@ -90,6 +93,19 @@ static void arm_timer(struct server *s)
     (void)uv_timer_start(&s->timer, on_timer, wait_ms, 0);
 }
 
+/* Once this coordinator holds the founded cluster, it must never found one again: an empty disk
+ * under this id is then an error, not a new cluster. */
+static void forget_founding(struct server *s)
+{
+    char done[sizeof s->settings.founding_file + 8];
+    if (s->settings.founding_file[0] == '\0' || meta_ca_cert(coordinator_meta(s->core)).len == 0)
+        return;
+    (void)snprintf(done, sizeof done, "%s.done", s->settings.founding_file);
+    if (rename(s->settings.founding_file, done) != 0 && errno != ENOENT)
+        log_warn("cannot rename %s: %s, ignoring", s->settings.founding_file, strerror(errno));
+    s->settings.founding_file[0] = '\0';
+}
+
 static void step_once(struct server *s, struct coordinator_event *ev)
 {
     ev->now_ns = server_now();
@@ -100,6 +116,7 @@ static void step_once(struct server *s, struct coordinator_event *ev)
     for (uint32_t i = 0; i < effects->count; i++)
         carry_out(s, &effects->items[i]);
     s->stepping = false;
+    forget_founding(s);
 }
 
 static void step_deferred(struct server *s, struct deferred d)
@@ -233,7 +250,7 @@ static bool listen_on(struct server *s)
     (void)snprintf(where, sizeof where, strchr(s->settings.address, ':') ? "[%s]:%u" : "%s:%u",
                    s->settings.address, s->settings.coordinator_port);
     int r = UV_EINVAL;
-    if (link_address(where, &at) && (r = uv_tcp_init(&s->loop, &s->listener)) == 0 &&
+    if (endpoint_parse(where, &at) > 0 && (r = uv_tcp_init(&s->loop, &s->listener)) == 0 &&
         (r = uv_tcp_bind(&s->listener, (struct sockaddr *)&at, 0)) == 0)
         r = uv_listen((uv_stream_t *)&s->listener, 128, on_connection);
     s->listener.data = s;
@@ -255,7 +272,11 @@ static bool start_core(struct server *s)
     for (uint32_t i = 0; i < s->settings.coordinator_count; i++)
         members[i] = (struct raft_member){s->settings.coordinators[i].id,
                                           s->settings.coordinators[i].address, true};
-    ev.start.as = s->settings.coordinator_joins ? RAFT_START_JOIN : RAFT_START_BOOTSTRAP;
+    ev.start.as = RAFT_START_MEMBER;
+    if (s->settings.coordinator_joins)
+        ev.start.as = RAFT_START_JOIN;
+    else if (access(s->settings.founding_file, R_OK) == 0)
+        ev.start.as = RAFT_START_BOOTSTRAP;
     ev.start.members = members;
     ev.start.member_count = s->settings.coordinator_count;
     ev.start.files = files;

@@ -1,6 +1,7 @@
 #include "node/io/tlslink.h"
 
 #include "proto/base/must.h"
+#include "proto/daemon/endpoint.h"
 #include "proto/daemon/framed.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,45 +31,11 @@ struct tlslink {
 
 /* ---- sockets --------------------------------------------------------------------------------- */
 
-static socklen_t parse_address(const char *host, uint32_t port, struct sockaddr_storage *out)
-{
-    memset(out, 0, sizeof *out);
-    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        return sizeof *v4;
-    }
-    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        return sizeof *v6;
-    }
-    return 0;
-}
-
-/* "address:port" or "[v6]:port". */
-static socklen_t parse_endpoint(const char *text, struct sockaddr_storage *out)
-{
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    if (colon == NULL)
-        return 0;
-    bool bracket = text[0] == '[';
-    const char *start = text + (bracket ? 1 : 0), *end = colon - (bracket ? 1 : 0);
-    if (end <= start || (size_t)(end - start) >= sizeof host)
-        return 0;
-    memcpy(host, start, (size_t)(end - start));
-    host[end - start] = '\0';
-    return parse_address(host, (uint32_t)strtoul(colon + 1, NULL, 10), out);
-}
-
 int socket_listen(const char *address, uint32_t port)
 {
     struct sockaddr_storage at;
     int one = 1;
-    socklen_t len = parse_address(address, port, &at);
+    socklen_t len = endpoint_of(address, port, &at);
     if (len == 0)
         return -EINVAL;
     int fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -252,8 +219,8 @@ struct tlslink *tlslink_connect(struct reactor *r, struct tls_context *tls, cons
                                 const char *from, const struct tlslink_callbacks *cb)
 {
     struct sockaddr_storage target, source;
-    socklen_t target_len = parse_endpoint(to, &target),
-              source_len = parse_address(from, 0, &source);
+    socklen_t target_len = endpoint_parse(to, &target),
+              source_len = endpoint_of(from, 0, &source);
     if (target_len == 0 || source_len == 0)
         return NULL;
     int fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

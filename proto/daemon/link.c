@@ -1,6 +1,7 @@
 #include "proto/daemon/link.h"
 
 #include "proto/base/must.h"
+#include "proto/daemon/endpoint.h"
 #include "proto/daemon/framed.h"
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -22,27 +23,6 @@ struct link {
     bool dead, closing;
     uint8_t scratch[READ_BYTES];
 };
-
-bool link_address(const char *text, struct sockaddr_storage *out)
-{
-    char host[64];
-    const char *colon = strrchr(text, ':');
-    if (colon == NULL)
-        return false;
-    const char *start = text[0] == '[' ? text + 1 : text;
-    const char *end = text[0] == '[' ? colon - 1 : colon;
-    if (end <= start || (size_t)(end - start) >= sizeof host || (text[0] == '[' && *end != ']'))
-        return false;
-    memcpy(host, start, (size_t)(end - start));
-    host[end - start] = '\0';
-    char *rest = NULL;
-    long port = strtol(colon + 1, &rest, 10);
-    if (rest == colon + 1 || *rest != '\0' || port < 1 || port > 65535)
-        return false;
-    memset(out, 0, sizeof *out);
-    return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out) == 0 ||
-           uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)out) == 0;
-}
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -217,20 +197,16 @@ struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *
                           const char *from, const struct link_callbacks *cb)
 {
     struct sockaddr_storage target, source;
-    char bound[80];
-    if (!link_address(to, &target))
+    if (endpoint_parse(to, &target) == 0)
         return NULL;
     struct link *l = link_new(loop, tls, false, cb, NULL);
     if (l == NULL)
         return NULL;
     (void)snprintf(l->name, sizeof l->name, "%s", to);
     bool bad = false;
-    if (from != NULL) {
-        (void)snprintf(bound, sizeof bound, strchr(from, ':') ? "[%s]:1" : "%s:1", from);
-        bad = !link_address(bound, &source);
-        ((struct sockaddr_in *)&source)->sin_port = 0;
-        bad = bad || uv_tcp_bind(&l->tcp, (struct sockaddr *)&source, 0) != 0;
-    }
+    if (from != NULL)
+        bad = endpoint_of(from, 0, &source) == 0 ||
+              uv_tcp_bind(&l->tcp, (struct sockaddr *)&source, 0) != 0;
     l->connect.data = l;
     if (bad ||
         uv_tcp_connect(&l->connect, &l->tcp, (struct sockaddr *)&target, on_connected) != 0) {

@@ -22,9 +22,6 @@ struct link_callbacks {
     void (*down)(struct link *l, bool by_peer, const char *why);
 };
 
-/* Splits "address:port", "[v6]:port". False when it is neither. */
-bool link_address(const char *text, struct sockaddr_storage *out);
-
 /* Begins to connect to `to`, from `from` (an IP literal, or NULL for any). NULL when there is no
  * memory or an address is bad. Then link_own. */
 struct link *link_connect(uv_loop_t *loop, struct tls_context *tls, const char *to,
