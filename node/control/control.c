@@ -87,16 +87,18 @@ static void set_trouble(struct control *c, const char *why)
     c->trouble[len] = '\0';
 }
 
-static void send_control(struct control *c, Fl__Control *message)
+/* False when the step's arena is spent: nothing is sent. */
+static bool send_control(struct control *c, Fl__Control *message)
 {
     struct slice body = pb_pack(&message->base, &c->arena);
-    uint8_t *frame = arena_alloc(&c->arena, FRAME_HEADER + body.len);
+    uint8_t *frame = body.at ? arena_alloc(&c->arena, FRAME_HEADER + body.len) : NULL;
     if (frame == NULL)
-        return; /* the step's arena is spent: the line goes silent and is taken up anew */
+        return false;
     memcpy(frame + FRAME_HEADER, body.at, body.len);
     struct frame f = {.kind = FRAME_CONTROL, .control = slice_of(frame + FRAME_HEADER, body.len)};
     frame_header(frame, &f);
     emit(c, CONTROL_DO_SEND)->send.bytes = slice_of(frame, FRAME_HEADER + body.len);
+    return true;
 }
 
 static void set_lease(struct control *c, uint64_t until_ns)
@@ -159,7 +161,7 @@ static void greet(struct control *c, uint64_t now_ns)
     Fl__Control m = FL__CONTROL__INIT;
     m.body_case = FL__CONTROL__BODY_HELLO;
     m.hello = &hello;
-    send_control(c, &m);
+    (void)send_control(c, &m); /* not sent, it is not answered: the line is taken up anew */
 }
 
 static uint64_t first_unanswered(const struct control *c)
@@ -194,7 +196,8 @@ static void transmit(struct control *c, struct pending *p)
         m.body_case = FL__CONTROL__BODY_QUERY;
         m.query = &query;
     }
-    send_control(c, &m);
+    if (!send_control(c, &m))
+        return; /* it goes with the next step that sends */
     p->sent = true;
     c->sent_count++;
 }
@@ -297,7 +300,7 @@ static void ask_lease(struct control *c, uint64_t now_ns)
     m.lease_request = &lease;
     c->asked_ns = now_ns;
     c->renew_ns = now_ns + RENEW_MS * MS;
-    send_control(c, &m);
+    (void)send_control(c, &m); /* the next one is soon */
 }
 
 static void on_welcome(struct control *c, const struct control_event *ev, const Fl__Welcome *w)
@@ -317,7 +320,7 @@ static void on_welcome(struct control *c, const struct control_event *ev, const 
     Fl__Control m = FL__CONTROL__INIT;
     m.body_case = FL__CONTROL__BODY_SUBSCRIBE;
     m.subscribe = &subscribe;
-    send_control(c, &m);
+    (void)send_control(c, &m);
     ask_lease(c, ev->now_ns);
     transmit_waiting(c);
 }
@@ -345,9 +348,13 @@ static void on_reply(struct control *c, uint64_t sequence, bool command, const F
         transmit_waiting(c);
 }
 
-static void on_config(struct control *c, const Fl__ClusterConfig *config)
+static void on_config(struct control *c, uint64_t now_ns, const Fl__ClusterConfig *config)
 {
     struct slice packed = pb_pack(&config->base, &c->arena);
+    if (packed.at == NULL) { /* no bytes at all would be a configuration too: an empty one */
+        hang_up(c, now_ns, "a configuration that is too large");
+        return;
+    }
     struct arena *a = &c->config_arena[c->config_turn++ % 2];
     arena_reset(a);
     void *kept = pb_unpack(&fl__cluster_config__descriptor, packed, a);
@@ -387,7 +394,7 @@ static void on_message(struct control *c, const struct control_event *ev)
     case FL__CONTROL__BODY_QUERY_REPLY:
         on_reply(c, m->query_reply->id, false, m->query_reply->reply);
         break;
-    case FL__CONTROL__BODY_CONFIG: on_config(c, m->config); break;
+    case FL__CONTROL__BODY_CONFIG: on_config(c, ev->now_ns, m->config); break;
     case FL__CONTROL__BODY_NOTICE:
         if (c->sm.state == SERVING)
             emit(c, CONTROL_DO_NOTICE)->notice.notice = m->notice;
