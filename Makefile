@@ -159,8 +159,12 @@ test:
 	@tests/run.sh $(BUILD)
 run: all
 	deploy/demo.sh
-bench: all
-	tests/bench/run.sh
+SMBLOAD := $(B)/tests/bench/smbload
+$(SMBLOAD): $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)) \
+    $(call archives,$(call closure,proto/daemon) proto/smb proto/crypto)
+	$(call link)
+bench: all $(SMBLOAD)
+	tests/bench/run.sh $(BUILD)
 deps:
 	@deploy/deps.sh build
 deps-test:
