@@ -121,7 +121,9 @@ static void arrive(struct world *w, void *object, uint64_t from, void *data)
     e->first = m->next;
     if (e->first == NULL)
         e->last = &e->first;
-    if (to->state != END_GONE && to->life == to->proc->life) {
+    if (to->calls == NULL) {
+        to->state = END_GONE; /* it has not even heard of the connection */
+    } else if (to->state != END_GONE && to->life == to->proc->life) {
         if (m->kind == MESSAGE_FIN) {
             tell_down(c, to, true);
         } else if (m->kind == MESSAGE_UP) {
@@ -181,7 +183,8 @@ static void accepted(struct world *w, void *object, uint64_t arg, void *data)
     (void)data;
     struct conn *c = object;
     struct conn_end *e = &c->end[1];
-    if (c->end[0].state == END_GONE || c->end[0].life != c->end[0].proc->life) {
+    if (e->state == END_GONE || c->end[0].state == END_GONE ||
+        c->end[0].life != c->end[0].proc->life) {
         e->state = END_GONE;
         return;
     }

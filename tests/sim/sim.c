@@ -181,6 +181,7 @@ int main(int argc, char **argv)
     struct options o = {.seeds = 200, .from = 1};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
         return 2;
+    (void)setvbuf(stdout, NULL, _IOLBF, 0); /* the story up to the line before an abort */
     (void)signal(SIGABRT, on_abort);
     (void)signal(SIGSEGV, on_abort);
     if (o.self_test)
