@@ -27,8 +27,10 @@ manage() {
 }
 check 'mkdir, rename, del, rmdir, du, each seen by the next node' manage
 
+# Names that differ in case only are one name to SMB.
 mkdir tree
-(cd /usr && find include share lib/python3* -type f -size -256k 2>/dev/null | head -n "${TREE_FILES:-10000}" |
+(cd /usr && find include share lib/python3* -type f -size -256k 2>/dev/null |
+    awk '!seen[tolower($0)]++' | head -n "${TREE_FILES:-10000}" |
     cpio -pdm --quiet "$work/tree" 2>/dev/null)
 files=$(find tree -type f | wc -l)
 put_tree() { (cd tree && smb 1 general 'mkdir tree; cd tree; prompt; recurse; mput *' "$@"); }
