@@ -163,9 +163,14 @@ static void send_config(struct coordinator *c, struct client *k)
 void push_config(struct coordinator *c)
 {
     uint32_t cursor = 0;
-    for (struct client *k; (k = map_next(&c->clients, &cursor, NULL)) != NULL;)
-        if (k->subscribed)
+    for (struct client *k; (k = map_next(&c->clients, &cursor, NULL)) != NULL;) {
+        struct meta_node node;
+        bool of_node = k->greeted && k->role != FL__ROLE__ROLE_ADMIN;
+        if (of_node && !meta_node(c->meta, k->node_id, &node))
+            drop_client(c, k, "the node was removed");
+        else if (k->subscribed)
             send_config(c, k);
+    }
 }
 
 void deliver_notice(struct coordinator *c, const Fl__Notice *notice)
@@ -418,6 +423,11 @@ static void on_join(struct coordinator *c, struct client *k, Fl__JoinRequest *jo
         drop_client(c, k, "only a machine without a certificate joins");
         return;
     }
+    if (k->joining) { /* else one token's certificate could come with another's number */
+        drop_client(c, k, "a machine joins once");
+        return;
+    }
+    k->joining = true;
     join->token = pb_bytes(token_hash); /* the token itself goes no further */
     ask(c, k, REQUEST_INVITED, 0, &join->base);
 }
@@ -455,7 +465,9 @@ static void dispatch(struct coordinator *c, struct client *k, Fl__Control *m,
         break;
     case FL__CONTROL__BODY_COMMAND: on_command(c, k, m->command->command); break;
     case FL__CONTROL__BODY_QUERY:
-        if (m->query->query != NULL)
+        if (k->role == FL__ROLE__ROLE_WITNESS)
+            drop_client(c, k, "a witness only listens");
+        else if (m->query->query != NULL)
             ask(c, k, REQUEST_QUERY, m->query->id, &m->query->query->base);
         break;
     case FL__CONTROL__BODY_SUBSCRIBE: on_subscribe(c, k, m->subscribe); break;

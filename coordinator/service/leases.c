@@ -26,9 +26,9 @@ void lease_begin(struct coordinator *c, uint32_t node_id, uint64_t session)
 void lease_grant(struct coordinator *c, struct client *client, uint64_t nonce)
 {
     if (client->role == FL__ROLE__ROLE_NODE) {
-        struct lease *l = lease_of(c, client->node_id);
+        struct lease *l = map_get_u64(&c->leases, client->node_id);
         if (l == NULL || l->condemned || l->session != client->session)
-            return;
+            return; /* not registered yet, or no longer */
         l->until_ns = c->now_ns + COORDINATOR_LEASE_MS * MS;
     }
     Fl__LeaseGrant grant = FL__LEASE_GRANT__INIT;

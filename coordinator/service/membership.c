@@ -38,7 +38,9 @@ static void write_decimal(struct writer *w, uint32_t value)
 static const char *endpoint(const Fl__Node *n, char out[ADDRESS_MAX])
 {
     struct writer w = writer_of(out, ADDRESS_MAX);
-    bool v6 = memchr(n->address, ':', strlen(n->address)) != NULL;
+    bool v6 = false;
+    for (const char *at = n->address; *at != '\0'; at++)
+        v6 = v6 || *at == ':';
     if (v6)
         write_u8(&w, '[');
     write_bytes(&w, slice_str(n->address));

@@ -105,6 +105,8 @@ static void on_submitted(struct coordinator *c, const struct raft_effect *fx)
         struct lease *l = map_get_u64(&c->leases, r->node_id);
         if (l != NULL)
             l->condemned = false;
+        if (r->node_id == 0)
+            c->founding = false;
     }
     request_free(c, r);
 }

@@ -21,6 +21,7 @@ struct client {
     uint32_t node_id;                 /* nodes and witnesses, after Hello */
     uint64_t session;                 /* nodes, after Welcome */
     uint64_t free_bytes, total_bytes; /* nodes: of their disk, as last told */
+    bool joining;                     /* has shown its token */
     char *join_name;                  /* joining machines: whose invitation they used */
     uint8_t token_hash[32];
 };
