@@ -100,6 +100,16 @@ static inline const char *council_config(const Fl__ClusterConfig *config)
     return "config";
 }
 
+static inline void council_reply(struct council *k, unsigned client, const Fl__CommandReply *m)
+{
+    if (m->reply->body_case == FL__REPLY__BODY_OPEN)
+        council_say(k, "%u: reply %llu open %llu", client, (unsigned long long)m->sequence,
+                    (unsigned long long)m->reply->open->open_id);
+    else
+        council_say(k, "%u: reply %llu %#x", client, (unsigned long long)m->sequence,
+                    m->reply->status);
+}
+
 static inline void council_sent(struct council *k, unsigned client, const Fl__Control *m)
 {
     if (m->body_case == FL__CONTROL__BODY_WELCOME)
@@ -112,8 +122,7 @@ static inline void council_sent(struct council *k, unsigned client, const Fl__Co
     else if (m->body_case == FL__CONTROL__BODY_LEASE_GRANT)
         council_say(k, "%u: grant %llu", client, (unsigned long long)m->lease_grant->nonce);
     else if (m->body_case == FL__CONTROL__BODY_COMMAND_REPLY)
-        council_say(k, "%u: reply %llu %#x", client, (unsigned long long)m->command_reply->sequence,
-                    m->command_reply->reply->status);
+        council_reply(k, client, m->command_reply);
     else if (m->body_case == FL__CONTROL__BODY_QUERY_REPLY)
         council_say(k, "%u: found %llu %#x", client, (unsigned long long)m->query_reply->id,
                     m->query_reply->reply->status);
@@ -180,7 +189,8 @@ static inline void council_engine(struct council *k, uint64_t id, struct raft_en
 
 static inline void council_deliver(struct council *k, const struct mail *m)
 {
-    if (k->of[m->to] == NULL || (m->from != 0 && (k->cut[m->to] || k->cut[m->from])))
+    if (m->to > k->count || k->of[m->to] == NULL ||
+        (m->from != 0 && (k->cut[m->to] || k->cut[m->from])))
         return;
     struct raft_engine_event ev = {.kind = m->from ? RAFT_EV_RECEIVE : RAFT_EV_DISK_DONE};
     if (m->from == 0) {

@@ -221,25 +221,32 @@ static void secrets_are_for_nodes_and_witnesses(void **state)
     council_fini(&k);
 }
 
+static void remove_node(const char *name)
+{
+    Fl__NodeRemove remove = FL__NODE_REMOVE__INIT;
+    Fl__Command c = FL__COMMAND__INIT;
+    remove.name = (char *)(uintptr_t)name;
+    remove.force = true;
+    c.body_case = FL__COMMAND__BODY_NODE_REMOVE;
+    c.node_remove = &remove;
+    admin_connects(&k, 101, 1);
+    client_commands(&k, 101, &c);
+    client_gone(&k, 101, true);
+}
+
 static void who_is_removed_is_sent_away(void **state)
 {
     (void)state;
     (void)council_found(&k, 1);
-    admin_connects(&k, 5, 1);
     node_registers(&k, 6, (struct caller){1, NODE, 3}, 10);
     client_connect(&k, 7, (struct caller){1, NODE, 3});
     client_greets(&k, 7, hello_of(WITNESS, 3, 0));
     client_subscribes(&k, 7);
     (void)council_said(&k);
-    Fl__NodeRemove remove = FL__NODE_REMOVE__INIT;
-    Fl__Command c = FL__COMMAND__INIT;
-    remove.name = (char *)(uintptr_t) "n3";
-    remove.force = true;
-    c.body_case = FL__COMMAND__BODY_NODE_REMOVE;
-    c.node_remove = &remove;
-    client_commands(&k, 5, &c);
+    remove_node("n3");
     assert_string_equal(council_said(&k),
-                        "5: reply 0 0; 6: refused; 6: close; 7: refused; 7: close");
+                        "101: welcome 0; 101: reply 0 0; 6: refused; 6: close; 7: refused; "
+                        "7: close");
     node_registers(&k, 8, (struct caller){1, NODE, 3}, 11);
     assert_string_equal(council_said(&k), "8: refused; 8: close");
     council_fini(&k);
@@ -265,15 +272,12 @@ static void too_many_clients_are_closed(void **state)
 
 static const uint8_t hash_a[32] = "hash a", hash_b[32] = "hash b", hash_bad[32] = "hash c";
 
-static void invite(const uint8_t hash[32], const char *name, const char *address)
+static void invite_node(const uint8_t hash[32], Fl__Node *node)
 {
-    Fl__Node node = FL__NODE__INIT;
     Fl__NodeAdd add = FL__NODE_ADD__INIT;
     Fl__Command c = FL__COMMAND__INIT;
-    node.name = (char *)(uintptr_t)name;
-    node.address = (char *)(uintptr_t)address;
-    node.data_port = 4455;
-    add.node = &node;
+    node->data_port = 4455;
+    add.node = node;
     add.token_hash = pb_bytes(slice_of(hash, 32));
     add.expires = UINT64_MAX;
     c.body_case = FL__COMMAND__BODY_NODE_ADD;
@@ -282,6 +286,14 @@ static void invite(const uint8_t hash[32], const char *name, const char *address
     client_commands(&k, 100, &c);
     client_gone(&k, 100, true);
     assert_string_equal(council_said(&k), "100: welcome 0; 100: reply 0 0");
+}
+
+static void invite(const uint8_t hash[32], const char *name, const char *address)
+{
+    Fl__Node node = FL__NODE__INIT;
+    node.name = (char *)(uintptr_t)name;
+    node.address = (char *)(uintptr_t)address;
+    invite_node(hash, &node);
 }
 
 static void a_machine_joins_once(void **state)
@@ -350,6 +362,50 @@ static void one_line_joins_one_machine(void **state)
     council_fini(&k);
 }
 
+/* ---- who votes ------------------------------------------------------------------------------- */
+
+static const char *member_address(uint64_t id)
+{
+    struct raft_member m;
+    for (size_t i = 0; raft_engine_member(coordinator_raft(k.of[1]), i, &m); i++)
+        if (m.id == id)
+            return m.address;
+    return "";
+}
+
+static void the_group_follows_the_metadata(void **state)
+{
+    (void)state;
+    const struct row {
+        const char *name, *address, *member;
+        bool coordinator;
+    } rows[] = {
+        {"a coordinator", "10.0.0.4", "10.0.0.4:4450", true},
+        {"a coordinator of IPv6", "fd00::4", "[fd00::4]:4450", true},
+        {"a node without", "10.0.0.4", "", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        (void)council_found(&k, 1);
+        Fl__Node node = FL__NODE__INIT;
+        node.name = (char *)(uintptr_t) "n4";
+        node.address = (char *)(uintptr_t)rows[i].address;
+        node.coordinator = rows[i].coordinator;
+        node.coordinator_port = rows[i].coordinator ? 4450 : 0;
+        invite_node(hash_a, &node);
+        council_run(&k, 300);
+        assert_row(rows[i].name, strcmp(member_address(4), "") == 0); /* it has not come yet */
+        node_registers(&k, 5, (struct caller){1, NODE, 4}, 9);
+        council_run(&k, 300);
+        assert_row(rows[i].name, strcmp(member_address(4), rows[i].member) == 0);
+        client_gone(&k, 5, true);
+        remove_node("n4");
+        council_run(&k, 300);
+        assert_row(rows[i].name, strcmp(member_address(4), "") == 0);
+        assert_row(rows[i].name, strcmp(member_address(1), "10.0.0.1:4450") == 0);
+        council_fini(&k);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_machine_joins_once),
         cmocka_unit_test(who_may_not_join),
         cmocka_unit_test(one_line_joins_one_machine),
+        cmocka_unit_test(the_group_follows_the_metadata),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
