@@ -127,8 +127,17 @@ static void group_change(struct replication *r, struct group *g, const Fl__Group
     bool was_primary = g->sm.state != GROUP_MEMBER;
     bool was_in_sync = g->self_in_sync;
     bool first = g->epoch == 0;
-    if (was_primary && c->primary != r->node_id)
+    /* Another primary's message came with an epoch that we are only told of now: it may have
+     * cleaned what our operations remember, undone what was answered to them, put us out of sync
+     * and in again. That the configuration names us once more does not make us the primary of
+     * before. */
+    bool others = g->promised > g->epoch;
+    if (was_primary && (others || c->primary != r->node_id)) {
         primary_step_down(r, g);
+        was_primary = false;
+    }
+    bool remembers = was_in_sync && !(others && c->epoch > g->epoch + 1);
+    uint64_t told = g->epoch;
     if (g->resync != NULL) {
         uint32_t node_id = g->slots[g->resync->slot].node_id;
         if (listed(c->in_sync, c->n_in_sync, node_id) ||
@@ -149,10 +158,11 @@ static void group_change(struct replication *r, struct group *g, const Fl__Group
         g->fence_until = r->now + grant_length(r);
     slots_take(r, g, c);
     /* After a start nothing is remembered of this epoch either. */
-    if (!was_in_sync && g->self_in_sync)
+    if (!remembers && g->self_in_sync)
         g->memory_since = first ? g->epoch + 1 : g->epoch;
+    /* What a primary of a later epoch has sent meanwhile, to bring this copy up to date, stays. */
     if ((was_in_sync || first) && !g->self_in_sync)
-        dirty_drop_old(r, g);
+        dirty_drop_until(r, g, told);
     if (!was_primary && c->primary == r->node_id)
         takeover_begin(r, g);
     frontend_regrouped(r, g);

@@ -496,8 +496,9 @@ struct dirty *dirty_new(struct replication *r, struct group *g, uint32_t node_id
 void dirty_drop(struct replication *r, struct dirty *d); /* as soon as it is not busy */
 void dirty_idle(struct replication *r, struct dirty *d); /* a store operation has ended */
 bool dirty_meets(const struct group *g, const struct store_extent *x, uint64_t off, uint64_t len);
-/* Those of earlier epochs: this copy is not in sync any more, it will be compared as a whole. */
-void dirty_drop_old(struct replication *r, struct group *g);
+/* Those of `epoch` and before: this copy is not in sync any more, it will be compared as a whole.
+ */
+void dirty_drop_until(struct replication *r, struct group *g, uint64_t epoch);
 void replica_apply(struct replication *r, struct incoming *in);
 void replica_stored(struct replication *r, struct apply *a, const struct store_outcome *o);
 void replica_collect(struct replication *r, struct incoming *in);

@@ -67,11 +67,11 @@ bool dirty_meets(const struct group *g, const struct store_extent *x, uint64_t o
     return false;
 }
 
-void dirty_drop_old(struct replication *r, struct group *g)
+void dirty_drop_until(struct replication *r, struct group *g, uint64_t epoch)
 {
     list_each (it, &g->dirty) {
         struct dirty *d = container_of(it, struct dirty, in_group);
-        if (d->epoch < g->epoch)
+        if (d->epoch <= epoch)
             dirty_drop(r, d);
     }
 }
