@@ -88,19 +88,25 @@ static void on_apply(struct coordinator *c, const struct raft_effect *fx)
     arena_fini(&a);
 }
 
+/* What this client asked cannot be answered here: it comes back, to whoever leads, and asks again
+ * under the same sequence. Said even while this one still leads (a hand-over may fail), else it
+ * would wait for an answer that nobody owes. */
+static void send_back(struct coordinator *c, const struct request *r)
+{
+    struct client *client = map_get_u64(&c->clients, r->client);
+    if (client != NULL)
+        drop_client(c, client, NULL);
+}
+
 static void on_submitted(struct coordinator *c, const struct raft_effect *fx)
 {
     struct request *r = map_get_u64(&c->requests, fx->submitted.token);
     if (r == NULL)
         return;
     /* Committed: answered by its APPLY, unless the command waits; then the completion goes by node
-     * and sequence. Not committed, or nobody knows: the client asks the next leader, under the same
-     * sequence; its connection is closed when the role changes. */
-    if (fx->submitted.status == RAFT_SUBMIT_BUSY && r->kind == REQUEST_COMMAND) {
-        struct client *client = map_get_u64(&c->clients, r->client);
-        if (client != NULL)
-            drop_client(c, client, NULL); /* it comes back and asks again */
-    }
+     * and sequence. */
+    if (fx->submitted.status != RAFT_SUBMIT_COMMITTED)
+        send_back(c, r);
     if (r->kind == REQUEST_INTERNAL && fx->submitted.status != RAFT_SUBMIT_COMMITTED) {
         struct lease *l = map_get_u64(&c->leases, r->node_id);
         if (l != NULL)
@@ -165,10 +171,12 @@ static void on_read(struct coordinator *c, const struct raft_effect *fx, bool re
     struct request *r = map_get_u64(&c->requests, fx->read.token);
     if (r == NULL)
         return;
-    if (ready)
+    if (ready) {
         answer_read(c, r);
-    else
-        request_free(c, r); /* no longer the leader: the client's connection goes too */
+        return;
+    }
+    send_back(c, r);
+    request_free(c, r);
 }
 
 static void obey(struct coordinator *c, const struct raft_effect *fx)
