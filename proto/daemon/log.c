@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,7 +82,7 @@ static void prefix(char *to, size_t size, enum log_level level)
 {
     const char *name = daemon_name == NULL ? "" : daemon_name;
     const char *colon = daemon_name == NULL ? "" : ": ";
-    if (!isatty(STDERR_FILENO)) {
+    if (getenv("JOURNAL_STREAM") != NULL) { /* set by systemd for what journald reads */
         snprintf(to, size, "<%d>%s%s", (int)level, name, colon);
         return;
     }
@@ -89,8 +90,9 @@ static void prefix(char *to, size_t size, enum log_level level)
     struct tm tm;
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
-    snprintf(to, size, "%02d:%02d:%02d.%03ld %s%s%s", tm.tm_hour, tm.tm_min, tm.tm_sec,
-             now.tv_nsec / 1000000, name, colon, word_of(level));
+    snprintf(to, size, "%04d-%02d-%02d %02d:%02d:%02d.%03ld %s%s%s", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000,
+             name, colon, word_of(level));
 }
 
 void log_line(struct log_site *site, enum log_level level, const char *format, ...)

@@ -1,6 +1,6 @@
 #pragma once
 /* One line a message, to stderr, with the priority as sd-daemon(3) wants it ("<3>"), which journald
- * takes off again; on a terminal the line carries the time and the word instead. Only mains and
+ * takes off again; elsewhere a line carries the time and the word instead. Only mains and
  * shells log. A place in the code that says the same thing again and again is held back after
  * LOG_BURST lines in LOG_WINDOW_S seconds; the first line after that tells how many were held back.
  * So no client can fill a disk. Safe from several threads. */

@@ -42,6 +42,7 @@ static void test_lines(void **state)
     (void)state;
     struct ear ear;
     char heard[1024];
+    assert_int_equal(setenv("JOURNAL_STREAM", "8:1", 1), 0);
     log_open("flotilla-test");
     listen_begin(&ear);
     errno = EDOM;
