@@ -49,6 +49,7 @@ struct client {
     uint64_t patience_ns;
     /* the work */
     uint32_t depth, left, files_used, read_per_mille, large_per_mille, scratch_per_mille;
+    uint32_t think_per_mille, hot_per_mille;
     uint64_t think_ns, file_bytes, hot_bytes;
     bool verifying;
     uint32_t verify_node;   /* through which node now; behind the last one: finished */

@@ -83,6 +83,8 @@ struct client;
 struct client *client_new(struct world *w, uint32_t number);
 void client_free(struct client *c);
 void client_begin(struct client *c);
+/* Only a few operations more. */
+void client_last_work(struct client *c);
 /* Every operation it was to do is done. */
 bool client_finished(const struct client *c);
 /* From now on: read every file through every node, then it has finished. */
@@ -105,11 +107,15 @@ struct swarm {
     uint64_t mean_ns; /* between faults */
     uint32_t kill_node, kill_coordinator, power, partition, isolate, one_way, pause, reset,
         slow_disk;
+    uint32_t on_write; /* per mille of writes that something happens to */
+    uint32_t burst;    /* per mille of faults that are followed by another at once */
     uint64_t down_most_ns, cut_most_ns, pause_most_ns;
 };
 
 void faults_draw(struct world *w, struct swarm *s);
 void faults_begin(struct world *w);
+/* A write is on its way: a good moment. */
+void faults_write(struct world *w);
 /* No more of them; everything that is down comes back, everything that is cut off heals. */
 void faults_end(struct world *w);
 
@@ -120,7 +126,8 @@ struct cluster {
     struct node_host nodes[MACHINES];
     struct client *clients[CLIENTS_MAX];
     uint32_t client_count, replicas, groups, planted;
-    uint32_t operations; /* of each client */
+    uint32_t operations; /* of each client, at most */
+    uint64_t safety_ns;  /* how long things go wrong */
     struct admin *admin;
     struct swarm swarm;
     struct oracle oracle;

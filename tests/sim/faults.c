@@ -9,7 +9,9 @@ void faults_draw(struct world *w, struct swarm *s)
                            &s->slow_disk};
     for (uint32_t i = 0; i < array_len(weights); i++)
         *weights[i] = chance(w, 600) ? (uint32_t)draw(w, 1, 100) : 0;
-    s->mean_ns = draw(w, 100, 4000) * MS;
+    s->mean_ns = draw(w, 50, chance(w, 500) ? 600 : 4000) * MS;
+    s->on_write = chance(w, 500) ? (uint32_t)draw(w, 1, 20) : 0;
+    s->burst = chance(w, 500) ? (uint32_t)draw(w, 100, 600) : 0;
     s->down_most_ns = draw(w, 100, 8000) * MS;
     s->cut_most_ns = draw(w, 100, 8000) * MS;
     s->pause_most_ns = draw(w, 50, 6000) * MS;
@@ -48,6 +50,28 @@ static uint64_t down_time(struct world *w)
     return draw(w, 1, chance(w, 500) ? 300 * MS : swarm_of(w)->down_most_ns);
 }
 
+/* Most often the one that matters: a primary, the leader. */
+static uint64_t pick_node(struct world *w)
+{
+    const struct oracle *o = &w->cluster->oracle;
+    if (o->group_count > 0 && chance(w, 500)) {
+        uint32_t primary = o->groups[draw(w, 0, o->group_count - 1)].primary;
+        if (primary != 0)
+            return primary - 1;
+    }
+    return draw(w, 0, MACHINES - 1);
+}
+
+static uint64_t pick_coordinator(struct world *w)
+{
+    for (uint64_t i = 0; i < MACHINES; i++) {
+        const struct coordinator *c = w->cluster->coords[i].core;
+        if (c != NULL && coordinator_leads(c) && chance(w, 500))
+            return i;
+    }
+    return draw(w, 0, MACHINES - 1);
+}
+
 static void kill_node(struct world *w, uint64_t i, bool silent, uint64_t wait_ns)
 {
     if (!w->cluster->nodes[i].proc.alive)
@@ -69,7 +93,7 @@ static void kill_coordinator(struct world *w, uint64_t i, bool silent, uint64_t 
 /* One machine, or, when the power of the whole room goes, all of them at once. */
 static void power_off(struct world *w)
 {
-    uint64_t which = draw(w, 0, MACHINES - 1);
+    uint64_t which = pick_node(w);
     bool all = chance(w, 150);
     for (uint64_t i = 0; i < MACHINES; i++) {
         uint64_t wait = down_time(w);
@@ -174,7 +198,7 @@ static uint64_t cut_time(struct world *w) { return draw(w, 1, swarm_of(w)->cut_m
 
 static void partition(struct world *w, bool both_ways)
 {
-    uint32_t a = (uint32_t)draw(w, 0, MACHINES - 1), b = (a + (uint32_t)draw(w, 1, 2)) % MACHINES;
+    uint32_t a = (uint32_t)pick_node(w), b = (a + (uint32_t)draw(w, 1, 2)) % MACHINES;
     uint64_t wait = cut_time(w);
     w->cluster->cuts++;
     world_tell(w, "cut %u %s %u for %.0f ms", a + 1, both_ways ? "and" : "to", b + 1,
@@ -187,7 +211,7 @@ static void partition(struct world *w, bool both_ways)
 /* A machine that reaches no other machine; its clients may still reach it. */
 static void isolate(struct world *w)
 {
-    uint32_t a = (uint32_t)draw(w, 0, MACHINES - 1), end = chance(w, 500) ? MACHINES : HOSTS;
+    uint32_t a = (uint32_t)pick_node(w), end = chance(w, 500) ? MACHINES : HOSTS;
     uint64_t wait = cut_time(w);
     w->cluster->cuts++;
     world_tell(w, "cut %u off from %s for %.0f ms", a + 1,
@@ -215,8 +239,8 @@ static void one(struct world *w)
     while (at >= weights[which])
         at -= weights[which++];
     switch (which) {
-    case 0: kill_node(w, draw(w, 0, MACHINES - 1), false, down_time(w)); break;
-    case 1: kill_coordinator(w, draw(w, 0, MACHINES - 1), false, down_time(w)); break;
+    case 0: kill_node(w, pick_node(w), false, down_time(w)); break;
+    case 1: kill_coordinator(w, pick_coordinator(w), false, down_time(w)); break;
     case 2: power_off(w); break;
     case 3: partition(w, true); break;
     case 4: isolate(w); break;
@@ -238,8 +262,25 @@ static void next_fault(struct world *w, void *object, uint64_t arg, void *data)
     (void)data;
     if (!w->cluster->faults)
         return;
-    one(w);
+    do {
+        one(w);
+    } while (chance(w, swarm_of(w)->burst));
     later(w, draw(w, 1, 2 * swarm_of(w)->mean_ns), next_fault, 0);
+}
+
+static void fault_now(struct world *w, void *object, uint64_t arg, void *data)
+{
+    (void)object;
+    (void)arg;
+    (void)data;
+    if (w->cluster->faults)
+        one(w);
+}
+
+void faults_write(struct world *w)
+{
+    if (w->cluster->faults && chance(w, swarm_of(w)->on_write))
+        later(w, draw(w, 0, 10) * MS, fault_now, 0);
 }
 
 void faults_begin(struct world *w)

@@ -1,4 +1,5 @@
-/* A node's shell in the simulated world: what node/io does in reality. */
+/* A node's shell in the simulated world: what node/io does in reality.
+ * covers: node/node.c node/route.c */
 #include "tests/sim/cluster.h"
 
 #include "proto/cluster/frame.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define FOUNDING_MOST (20 * SECOND)
-#define SAFETY_MOST (30 * SECOND)
 #define LIVENESS_MOST (90 * SECOND)
 #define VERIFY_MOST (60 * SECOND)
 #define WATCH_NS (100 * MS)
@@ -22,7 +21,8 @@ static void cluster_init(struct world *w, struct cluster *k, const struct run_op
     k->planted = o->planted;
     k->replicas = chance(w, 700) ? 3 : 2;
     k->groups = (uint32_t)draw(w, 1, 4);
-    k->operations = (uint32_t)draw(w, 40, 200);
+    k->operations = (uint32_t)draw(w, 100, 300);
+    k->safety_ns = draw(w, 3, 14) * SECOND;
     k->client_count = (uint32_t)draw(w, 2, 5);
     oracle_init(&k->oracle, w);
     for (uint32_t i = 0; i < MACHINES; i++) {
@@ -130,8 +130,10 @@ static void phases(struct world *w)
     for (uint32_t i = 0; i < k->client_count; i++)
         client_begin(k->clients[i]);
     faults_begin(w);
-    (void)run_until(w, worked, SAFETY_MOST);
+    (void)run_until(w, worked, k->safety_ns);
     faults_end(w);
+    for (uint32_t i = 0; i < k->client_count; i++)
+        client_last_work(k->clients[i]);
     if (!run_until(w, at_rest, LIVENESS_MOST)) {
         world_violation(w, "liveness: %s",
                         worked(w) ? "the groups are not whole in time"

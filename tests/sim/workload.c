@@ -2,7 +2,7 @@
  * at the end every file is read through every node. */
 #include "tests/sim/client.h"
 
-enum { VERIFY_BYTES = 256 << 10 };
+enum { VERIFY_BYTES = 256 << 10, LAST_WORK = 10 };
 
 void workload_draw(struct client *c)
 {
@@ -10,13 +10,16 @@ void workload_draw(struct client *c)
     const struct cluster *k = w->cluster;
     c->left = k->operations;
     c->depth = (uint32_t)draw(w, 1, 4);
-    c->files_used = (uint32_t)draw(w, 1, FILES_MAX);
+    c->files_used = chance(w, 600) ? 1 : (uint32_t)draw(w, 1, FILES_MAX);
     c->read_per_mille = (uint32_t)draw(w, 200, 700);
     c->large_per_mille = chance(w, 300) ? (uint32_t)draw(w, 20, 200) : 10;
     c->scratch_per_mille = chance(w, 400) ? (uint32_t)draw(w, 20, 300) : 0;
-    c->think_ns = draw(w, 0, 60) * MS;
+    /* Bursts: mostly no time to think, and now and then enough to fill the phase. */
+    c->think_per_mille = (uint32_t)draw(w, 50, 500);
+    c->think_ns = 2 * k->safety_ns / k->operations * c->depth * 1000 / c->think_per_mille;
     c->file_bytes = draw(w, 1, FILE_BYTES_MAX / (256 << 10)) * (256 << 10);
-    c->hot_bytes = draw(w, 1, 32) * 4096;
+    c->hot_bytes = draw(w, 1, chance(w, 500) ? 3 : 32) * 4096;
+    c->hot_per_mille = (uint32_t)draw(w, 300, 1000);
 }
 
 /* Multiples of ATOM; most of them of a block, some not. */
@@ -33,7 +36,7 @@ static uint32_t draw_len(struct client *c)
 static uint64_t draw_offset(struct client *c, uint32_t len)
 {
     struct world *w = c->w;
-    uint64_t span = chance(w, 600) ? c->hot_bytes : c->file_bytes;
+    uint64_t span = chance(w, c->hot_per_mille) ? c->hot_bytes : c->file_bytes;
     uint64_t unit = len % 4096 != 0 || chance(w, 150) ? ATOM : 4096;
     uint64_t extra = chance(w, 300) ? EXTENT_BYTES - 16384 : 0; /* near the end of an extent */
     uint64_t at = extra + draw(w, 0, span / unit - 1) * unit;
@@ -59,7 +62,7 @@ static void one(struct client *c)
         if (chance(w, c->read_per_mille))
             client_read(c, file, offset, len);
         else
-            client_write(c, file, offset, len);
+            client_write(c, file, offset, len), faults_write(w);
     }
 }
 
@@ -95,6 +98,11 @@ static void think(struct world *w, void *object, uint64_t arg, void *data)
         one(c);
 }
 
+static uint64_t think_time(struct client *c)
+{
+    return draw(c->w, 0, chance(c->w, c->think_per_mille) ? c->think_ns : MS);
+}
+
 void workload_next(struct client *c)
 {
     struct world *w = c->w;
@@ -105,7 +113,7 @@ void workload_next(struct client *c)
         return;
     }
     for (uint32_t i = client_calls(c); i < c->depth && c->left > 0; i++)
-        world_at(w, (struct event){.at_ns = w->now_ns + draw(w, 0, c->think_ns),
+        world_at(w, (struct event){.at_ns = w->now_ns + think_time(c),
                                    .proc = &c->proc,
                                    .run = think,
                                    .object = c});
@@ -120,6 +128,13 @@ void workload_ended(struct client *c, const struct call *call, bool ok)
     } else if (data && ok && c->left > 0) {
         c->left--;
     }
+}
+
+void client_last_work(struct client *c)
+{
+    if (c->left > LAST_WORK)
+        c->left = LAST_WORK;
+    c->think_ns = 10 * MS;
 }
 
 void client_verify(struct client *c)
