@@ -91,7 +91,8 @@ static enum raft_change_status plan(struct raft_engine *e, const struct raft_eng
     }
     const char *address = event->change.address;
     if (is != NULL)
-        return strcmp(is->address, address) == 0 ? RAFT_CHANGE_DONE : RAFT_CHANGE_REFUSED;
+        return slice_equal(slice_str(is->address), slice_str(address)) ? RAFT_CHANGE_DONE
+                                                                       : RAFT_CHANGE_REFUSED;
     if (id == 0 || c->n >= RAFT_MEMBERS_MAX || strlen(address) == 0 ||
         strlen(address) > RAFT_ADDRESS_MAX)
         return RAFT_CHANGE_REFUSED;

@@ -2,6 +2,7 @@
 # Size and form: 100 columns, functions of 70 lines and 5 parameters, files of 600 lines (said) or 1000
 # (refused), words we do not use, no silent `default:` in pure folders, a test for every source file.
 set -u
+shopt -s lastpipe # `... | refuse` sets the status of this shell
 cd "$(dirname "$0")/../.." || exit 2
 status=0
 complain() { echo "$*"; status=1; }

@@ -20,7 +20,7 @@ struct alone {
     uint64_t now, epoch;
     uint32_t completed, sent, commands;
     enum rep_result result;
-    Fl__Peer *last; /* the newest message sent, to be freed by alone_stop */
+    Fl__Peer *last;        /* the newest message sent, to be freed by alone_stop */
     uint64_t applied_call; /* the newest answer to an apply */
     Fl__PeerResult applied;
     bool store_quiet;
