@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FILES_OPEN_MAX = 768, PATH_BYTES = 96 };
@@ -406,6 +407,21 @@ static int check_direct(const struct disk *d)
     return fsync(d->directory) == 0 ? 0 : -errno;
 }
 
+/* A node that was stopped or killed gives up its lock only after its last request to the kernel, a
+ * moment after its process is gone to everybody else: so its successor is patient. */
+static int lock_directory(int directory)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    for (int tries = 0; tries < 100; tries++) {
+        if (flock(directory, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return -errno;
+        (void)nanosleep(&pause, NULL);
+    }
+    return -EWOULDBLOCK;
+}
+
 struct disk *disk_open(struct reactor *r, struct mem *mem, const char *directory,
                        const struct disk_callbacks *cb, char *error)
 {
@@ -423,8 +439,8 @@ struct disk *disk_open(struct reactor *r, struct mem *mem, const char *directory
     d->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (result == 0 && d->directory < 0)
         result = -errno;
-    if (result == 0 && flock(d->directory, LOCK_EX | LOCK_NB) != 0)
-        result = -errno;
+    if (result == 0)
+        result = lock_directory(d->directory);
     const char *hint = result == -EWOULDBLOCK ? " (another node uses it)" : "";
     if (result == 0 && (result = check_direct(d)) == -EINVAL)
         hint = " (its file system has no O_DIRECT; use XFS or ext4)";
