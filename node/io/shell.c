@@ -6,6 +6,7 @@
 #include "proto/daemon/notify.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -86,6 +87,17 @@ static void on_disk(void *ctx, uint64_t token, enum store_result result, uint64_
     step_once(s, &ev);
 }
 
+/* Why there is no line to the leader, once for each reason in a row. */
+static void tell_trouble(struct shell *s)
+{
+    struct node_stats stats;
+    node_stats(s->node, &stats);
+    if (strcmp(stats.trouble, s->trouble) == 0)
+        return;
+    (void)snprintf(s->trouble, sizeof s->trouble, "%s", stats.trouble);
+    log_warn("not in touch with the cluster: %s", s->trouble);
+}
+
 static void on_effect(void *ctx, const struct node_effect *e)
 {
     struct shell *s = ctx;
@@ -93,7 +105,11 @@ static void on_effect(void *ctx, const struct node_effect *e)
     case NODE_DO_SMB_SEND: smbnet_send(s->smbnet, e->smb); break;
     case NODE_DO_SMB_CLOSE: smbnet_close(s->smbnet, e->smb->close.conn, e->smb->close.why); break;
     case NODE_DO_AUTH: auth_submit(s->auth, e->smb); break;
-    case NODE_DO_CONTROL: line_effect(s->line, e->control); break;
+    case NODE_DO_CONTROL:
+        line_effect(s->line, e->control);
+        if (e->control->type == CONTROL_DO_DISCONNECT)
+            tell_trouble(s);
+        break;
     case NODE_DO_PEER: {
         struct frame f = {.kind = FRAME_PEER, .control = e->peer.control, .data = e->peer.data};
         peers_send(s->peers, e->peer.node_id, e->peer.session, &f);
@@ -106,6 +122,8 @@ static void on_effect(void *ctx, const struct node_effect *e)
         break;
     case NODE_DO_LEASE:
         s->lease = e->lease_valid;
+        if (s->lease)
+            s->trouble[0] = '\0';
         log_info(s->lease ? "serving" : "not serving: no lease from the coordinators");
         (void)notify(s->lease ? "READY=1\nSTATUS=serving" : "STATUS=waiting for a lease");
         break;

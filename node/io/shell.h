@@ -69,6 +69,7 @@ struct shell {
     bool stepping, stop, lease;
     int exit_code;
     uint64_t space_ns; /* when the disk's free space is looked at next */
+    char trouble[200]; /* with the coordinators, as logged last */
 };
 
 /* An event that waits for the step in progress to end. Made by shell_post, which copies. */

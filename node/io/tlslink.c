@@ -219,8 +219,7 @@ struct tlslink *tlslink_connect(struct reactor *r, struct tls_context *tls, cons
                                 const char *from, const struct tlslink_callbacks *cb)
 {
     struct sockaddr_storage target, source;
-    socklen_t target_len = endpoint_parse(to, &target),
-              source_len = endpoint_of(from, 0, &source);
+    socklen_t target_len = endpoint_parse(to, &target), source_len = endpoint_of(from, 0, &source);
     if (target_len == 0 || source_len == 0)
         return NULL;
     int fd = socket(target.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
