@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Machines, daemons and networks die under load; what was acknowledged stays.
+#
+# covers: node/io/peers.c coordinator/io/peers.c
 set -u
 . "$(dirname "$0")/lib.sh"
 cluster_up --nodes 3

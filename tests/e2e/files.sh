@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # What people do with files, through smbclient, on one node and seen from another.
+#
+# covers: node/io/auth.c node/io/control.c node/io/disk.c node/io/extents.c node/io/reactor.c
+# covers: node/io/shell.c node/io/smbnet.c node/io/tlslink.c
+# covers: coordinator/io/clients.c coordinator/io/disk.c coordinator/io/server.c
 set -u
 . "$(dirname "$0")/lib.sh"
 cluster_up --nodes 3
