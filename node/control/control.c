@@ -121,14 +121,21 @@ static void wait_and_retry(struct control *c, uint64_t now_ns)
     c->sent_count = 0;
 }
 
+/* Ends a line on which the other side does not count us: no leader has our Hello from it, or it has
+ * sent us away itself. So nobody can take that for our death, and the lease goes on. */
+static void turn_away(struct control *c, uint64_t now_ns, const char *why)
+{
+    set_trouble(c, why);
+    emit(c, CONTROL_DO_DISCONNECT);
+    wait_and_retry(c, now_ns);
+}
+
 /* This side ends the connection: the leader may take that for our death, so the lease goes first.
  */
 static void hang_up(struct control *c, uint64_t now_ns, const char *why)
 {
     set_lease(c, 0);
-    set_trouble(c, why);
-    emit(c, CONTROL_DO_DISCONNECT);
-    wait_and_retry(c, now_ns);
+    turn_away(c, now_ns, why);
 }
 
 static void dial(struct control *c, uint64_t now_ns)
@@ -330,7 +337,7 @@ static void on_not_leader(struct control *c, const struct control_event *ev, con
     size_t len = strlen(n->leader);
     if (len < sizeof c->redirect)
         memcpy(c->redirect, n->leader, len + 1);
-    hang_up(c, ev->now_ns, "no coordinator leads");
+    turn_away(c, ev->now_ns, "no coordinator leads");
     if (c->redirect[0] != '\0')
         c->deadline_ns = ev->now_ns;
 }
@@ -421,6 +428,9 @@ static void on_tick(struct control *c, uint64_t now_ns)
             dial(c, now_ns);
         break;
     case CONNECTING:
+        if (c->deadline_ns <= now_ns)
+            turn_away(c, now_ns, "a coordinator does not answer");
+        break;
     case GREETING:
         if (c->deadline_ns <= now_ns)
             hang_up(c, now_ns, "a coordinator does not answer");
@@ -446,7 +456,7 @@ const struct control_effects *control_step(struct control *c, const struct contr
     case CONTROL_EV_LINK_DOWN:
         if (c->sm.state == WAITING)
             break;
-        if (!ev->link_down.by_peer)
+        if (!ev->link_down.by_peer && c->sm.state != CONNECTING)
             set_lease(c, 0);
         set_trouble(c, "a coordinator closed the connection");
         wait_and_retry(c, ev->now_ns);

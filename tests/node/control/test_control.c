@@ -147,7 +147,21 @@ static void who_ends_the_line_decides_the_lease(void **state)
 
     line_init(&l);
     line_serve(&l);
-    assert_string_equal(line_not_leader(&l, ""), "lease 0; disconnect"); /* in this order */
+    assert_string_equal(line_not_leader(&l, ""), "disconnect"); /* sent away: nobody counts us */
+    assert_string_equal(line_after(&l, 40), "connect b:1");
+    assert_string_equal(line_down(&l, false), ""); /* no Hello went that way */
+    assert_string_equal(line_after(&l, 40), "connect c:1");
+    assert_string_equal(line_after(&l, 1500), "disconnect");
+    assert_string_equal(line_after(&l, 40), "connect a:1");
+    (void)line_up(&l);
+    assert_string_equal(line_down(&l, false), "lease 0"); /* a leader may have had the Hello */
+    line_fini(&l);
+
+    line_init(&l);
+    line_serve(&l);
+    assert_string_equal(line_after(&l, 490), "send lease");
+    assert_string_equal(line_after(&l, 500), "send lease");
+    assert_string_equal(line_after(&l, 510), "lease 0; disconnect"); /* in this order */
     line_fini(&l);
 }
 
