@@ -566,17 +566,17 @@ void primary_step_down(struct replication *r, struct group *g)
         g->slots[i].rejoining = g->slots[i].evicting = g->slots[i].lost = false;
 }
 
-/* A node is gone: what it passed on and was not started is dropped, nobody waits for it. */
+/* A node is gone, or has registered anew: what it passed on and was not started is given back. Only
+ * a node that is still linked hears that; it asks again if anybody there still waits. */
 void primary_origin_gone(struct replication *r, uint32_t node_id)
 {
     for (uint32_t i = 0; i < r->groups_count; i++) {
         list_each (it, &r->groups[i]->ops) {
             struct op *op = container_of(it, struct op, in_group);
-            if (op->reply_node != node_id)
+            if (op->reply_node != node_id || (op_running(op) && op->sm.state != OP_ELSEWHERE))
                 continue;
-            op->reply_node = 0;
-            if (!op_running(op) || op->sm.state == OP_ELSEWHERE)
-                op_free(r, op);
+            op_answer(r, op, FL__PEER_RESULT__PEER_RETRY);
+            op_free(r, op);
         }
     }
 }
