@@ -173,6 +173,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/flotilla
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 README.md $(wildcard deploy/*.conf.example) $(DESTDIR)$(PREFIX)/share/doc/flotilla
+	install -d $(DESTDIR)$(PREFIX)/share/flotilla && cp -R deploy/ansible $(DESTDIR)$(PREFIX)/share/flotilla/
 	for unit in $(wildcard deploy/systemd/*.service deploy/systemd/*.target); do sed 's,/usr/bin/flotilla,$(PREFIX)/bin/flotilla,g' $$unit \
 	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/} || exit 1; done
 clean:
