@@ -128,6 +128,8 @@ struct cluster {
     uint32_t client_count, replicas, groups, planted;
     uint32_t operations; /* of each client, at most */
     uint64_t safety_ns;  /* how long things go wrong */
+    /* Of replication_config: safety must not rest on how these relate. */
+    uint64_t grant_ns, link_grace_ns, member_timeout_ns, patience_ns;
     struct admin *admin;
     struct swarm swarm;
     struct oracle oracle;

@@ -457,7 +457,14 @@ static void configure(struct node_host *h)
     c->replication.groups_max = c->replication.nodes_max = 16;
     c->replication.incarnation = c->incarnation;
     c->replication.planted = k->planted;
+    if (k->grant_ns != 0) {
+        c->replication.grant_ns = k->grant_ns;
+        c->replication.link_grace_ns = k->link_grace_ns;
+        c->replication.member_timeout_ns = k->member_timeout_ns;
+        c->replication.patience_ns = k->patience_ns;
+    }
     c->store = (struct store_config){.ops_max = 512, .bounces_max = 8, .hot_max = 64};
+    c->replication.hot_max = c->store.hot_max;
 }
 
 void node_start(struct node_host *h)

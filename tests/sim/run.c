@@ -23,6 +23,12 @@ static void cluster_init(struct world *w, struct cluster *k, const struct run_op
     k->groups = (uint32_t)draw(w, 1, 4);
     k->operations = (uint32_t)draw(w, 100, 300);
     k->safety_ns = draw(w, 3, 14) * SECOND;
+    if (chance(w, 600)) {
+        k->grant_ns = draw(w, 100, 3000) * MS;
+        k->link_grace_ns = draw(w, 10, 1000) * MS;
+        k->member_timeout_ns = draw(w, 100, 3000) * MS;
+        k->patience_ns = draw(w, 1000, 10000) * MS;
+    }
     k->client_count = (uint32_t)draw(w, 2, 5);
     oracle_init(&k->oracle, w);
     for (uint32_t i = 0; i < MACHINES; i++) {
