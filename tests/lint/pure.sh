@@ -8,7 +8,7 @@ b=${1:-build/release}
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 status=0
 
-libc='(__)?(memcpy|memmove|memset|memcmp|strlen)(_chk)?|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__stack_chk_guard'
+libc='(__)?(memcpy|memmove|memset|memcmp|bcmp|strlen)(_chk)?|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__stack_chk_guard'  # bcmp: clang's memcmp
 libc+='|__(asan|ubsan|tsan|sanitizer)_.*'
 declare -A library=(
     [pure]='-' # nothing
