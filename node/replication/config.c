@@ -55,8 +55,13 @@ static void nodes_take(struct replication *r, const Fl__ClusterConfig *config)
 {
     for (size_t i = 0; i < config->n_nodes; i++) {
         const Fl__Node *n = config->nodes[i];
-        if (n->id == r->node_id)
+        if (n->id == r->node_id) {
+            bool anew = r->life != 0 && r->life != n->incarnation;
             r->config_session = n->session;
+            r->life = n->incarnation;
+            if (anew)
+                frontend_new_life(r);
+        }
         struct peer *p = peer_make(r, n->id);
         if (p == NULL)
             continue;
@@ -65,6 +70,7 @@ static void nodes_take(struct replication *r, const Fl__ClusterConfig *config)
             primary_origin_gone(r, n->id); /* its clients have been told so, or soon will be */
         p->declared_up = up;
         p->config_session = n->session;
+        p->life = n->incarnation;
     }
 }
 

@@ -92,6 +92,13 @@ void part_answer(struct replication *r, struct part *p, Fl__PeerResult result)
     part_finish(r, p, answer);
 }
 
+/* INV-1: what a client sent before this node was declared down is not carried out any more: that
+ * client may have gone on elsewhere, and been acknowledged there. */
+static bool former_life(const struct replication *r, const struct request *q)
+{
+    return q->life != 0 && q->life != r->life && q->submit.op != REP_READ;
+}
+
 /* ---- ways ------------------------------------------------------------------------------------ */
 
 static bool own_copy_serves(const struct replication *r, const struct part *p)
@@ -141,6 +148,7 @@ static void forward(struct replication *r, struct part *p)
     f.extent = &extent, f.origin = &origin;
     f.offset = p->offset, f.len = (uint32_t)p->len;
     f.first_epoch = p->first_epoch;
+    f.life = r->life;
     body.body_case = FL__PEER__BODY_FORWARD, body.forward = &f;
     handle self = c->self;
     struct message m = {.node_id = p->group->primary, .body = &body};
@@ -170,6 +178,10 @@ static bool part_locate(struct replication *r, struct part *p)
 static void part_route(struct replication *r, struct part *p)
 {
     must(p->sm.state == PART_WAITING);
+    if (former_life(r, p->request)) {
+        part_finish(r, p, REP_UNAVAILABLE);
+        return;
+    }
     p->retry_at = r->now + p->backoff;
     if (!part_locate(r, p) || !rep_room(r))
         return;
@@ -194,7 +206,7 @@ void frontend_submit(struct replication *r, const struct rep_submit *s)
         complete(r, s->token, s->len == 0 ? REP_OK : REP_UNAVAILABLE);
         return;
     }
-    *q = (struct request){.submit = *s};
+    *q = (struct request){.submit = *s, .life = r->life};
     q->deadline = s->deadline_ns != 0 ? s->deadline_ns : r->now + r->config.patience_ns;
     list_push_back(&r->request_queue, &q->in_requests);
 }
@@ -225,6 +237,11 @@ void frontend_pump(struct replication *r)
 {
     list_each (it, &r->request_queue) {
         struct request *q = container_of(it, struct request, in_requests);
+        if (former_life(r, q) && !q->failed && q->issued < q->submit.len) {
+            q->failed = true, q->result = REP_UNAVAILABLE;
+            request_check(r, q);
+            continue;
+        }
         while (!q->failed && q->issued < q->submit.len && q->parts < REQUEST_PARTS_MAX) {
             bool window = r->next_part_id - frontend_lowest(r) < ORIGIN_WINDOW / 2;
             if (volume_get(r, q->submit.file.volume) == NULL)
@@ -299,6 +316,19 @@ void frontend_regrouped(struct replication *r, struct group *g)
             part_unsure(r, p);
             p->retry_at = r->now;
         }
+    }
+}
+
+void frontend_new_life(struct replication *r)
+{
+    list_each (it, &r->part_list) {
+        struct part *p = container_of(it, struct part, in_parts);
+        if (p->sm.state != PART_FORWARDED || !former_life(r, p->request))
+            continue;
+        call_cancel(r, p->call);
+        p->call = (handle){0};
+        part_wait(r, p);
+        p->retry_at = r->now; /* ends there */
     }
 }
 

@@ -161,9 +161,10 @@ void primary_forward(struct replication *r, struct incoming *in)
         return;
     origin_acked_below(r, &o);
     /* A node that was declared down: its clients may be elsewhere by now, and late writes of theirs
-     * must not overwrite what they wrote since. */
-    bool serve =
-        g != NULL && g->volume == x.volume && primary_serves(r, g) && in->peer->declared_up;
+     * must not overwrite what they wrote since, not even when the node is back. */
+    bool alive =
+        in->peer->declared_up && (f->life == 0 || in->peer->life == 0 || f->life == in->peer->life);
+    bool serve = g != NULL && g->volume == x.volume && primary_serves(r, g) && alive;
     if (serve && f->op != FL__PEER_OP__PEER_READ && adopt_answer(g, &o, in))
         return;
     struct op *op = serve ? op_new(r, g, kinds[f->op]) : NULL;

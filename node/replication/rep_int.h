@@ -43,6 +43,7 @@ struct peer {
     uint64_t down_since;
     bool declared_up; /* by the configuration; false: it has no lease, or its process is gone */
     uint64_t config_session;
+    uint64_t life; /* Node.incarnation, by the configuration */
     uint64_t confirms[CONFIRMS_MAX];
     uint32_t confirms_count;
     uint64_t confirm_due;
@@ -145,6 +146,7 @@ struct request {
     struct list in_requests; /* those with parts yet to be made */
     struct rep_submit submit;
     uint64_t issued, deadline;
+    uint64_t life; /* of this node when it came; 0: not known then */
     uint32_t parts;
     enum rep_result result;
     bool failed;
@@ -330,6 +332,7 @@ struct replication {
     uint32_t node_id;
     bool store_ready, have_config;
     uint64_t lease_until, lease_session, config_session, config_version;
+    uint64_t life; /* Node.incarnation of this node; 0: no configuration has told it yet */
     uint64_t next_part_id, next_write_id, resync_runs;
     struct arena in, out_arena;
     struct peer *peers;
@@ -441,6 +444,8 @@ void frontend_stored(struct replication *r, struct part *p, const struct store_o
 void frontend_forwarded(struct replication *r, struct part *p, const struct incoming *in);
 void frontend_link_lost(struct replication *r, struct part *p);
 void frontend_regrouped(struct replication *r, struct group *g);
+/* The cluster had declared this node down, and it has begun anew. */
+void frontend_new_life(struct replication *r);
 /* The primary here has an answer for the part; PEER_RETRY sends it round again. */
 void part_answer(struct replication *r, struct part *p, Fl__PeerResult result);
 /* A write to the range is about to be stored: reads of the own copy under way are no longer sure.

@@ -17,12 +17,13 @@ struct alone {
     size_t at;
     struct replication *rep;
     struct table buffers;
-    uint64_t now, epoch;
+    uint64_t now, epoch, life[2]; /* life: incarnations of nodes 1 and 2 */
     uint32_t completed, sent, commands;
     enum rep_result result;
-    Fl__Peer *last;        /* the newest message sent, to be freed by alone_stop */
-    uint64_t applied_call; /* the newest answer to an apply */
-    Fl__PeerResult applied;
+    Fl__Peer *last;                        /* the newest message sent, to be freed by alone_stop */
+    uint64_t applied_call;                 /* the newest answer to an apply */
+    uint64_t forwarded_call, collect_call; /* ... to what was passed on here; the newest question */
+    Fl__PeerResult applied, forwarded;
     bool store_quiet;
 };
 
@@ -48,6 +49,10 @@ static void alone_sent(struct alone *a, struct slice control)
     a->sent++;
     if (a->last != NULL && a->last->body_case == FL__PEER__BODY_APPLIED)
         a->applied = a->last->applied->result, a->applied_call = a->last->call;
+    if (a->last != NULL && a->last->body_case == FL__PEER__BODY_FORWARDED)
+        a->forwarded = a->last->forwarded->result, a->forwarded_call = a->last->call;
+    if (a->last != NULL && a->last->body_case == FL__PEER__BODY_COLLECT)
+        a->collect_call = a->last->call;
 }
 
 static void alone_effect(struct alone *a, const struct rep_effect *e)
@@ -98,6 +103,7 @@ static void alone_config(struct alone *a, uint32_t primary_of_1)
     Fl__Group *group_list[] = {&groups[0], &groups[1]};
     uint32_t ids[] = {1, 2};
     for (uint32_t i = 0; i < 2; i++) {
+        nodes[i].incarnation = a->life[i];
         nodes[i].id = i + 1, nodes[i].session = 1, nodes[i].state = FL__NODE_STATE__NODE_UP;
         groups[i].id = i + 1, groups[i].volume = 1, groups[i].epoch = a->epoch;
         groups[i].members = groups[i].in_sync = ids;

@@ -172,6 +172,69 @@ static void test_primary(void **state)
     free(a.bytes);
 }
 
+/* INV-1: what was sent before a node was declared down is not carried out when it is back. */
+static void test_former_life(void **state)
+{
+    (void)state;
+    struct alone a = {0};
+    alone_start(&a);
+    a.life[0] = 11, a.life[1] = 21;
+    alone_config(&a, 1);
+    submit(&a, REP_READ, STORE_REGION);
+    submit(&a, REP_WRITE, STORE_REGION); /* group 2: passed on */
+    assert_int_equal(a.last->body_case, FL__PEER__BODY_FORWARD);
+    assert_int_equal(a.last->forward->life, 11);
+    alone_config(&a, 1);
+    assert_int_equal(a.completed, 0);
+    a.life[0] = 12;
+    alone_config(&a, 1);
+    assert_int_equal(a.completed, 1); /* the write; the read goes on */
+    assert_int_equal(a.result, REP_UNAVAILABLE);
+    submit(&a, REP_WRITE, STORE_REGION);
+    assert_int_equal(a.last->forward->life, 12);
+    assert_int_equal(a.completed, 0);
+
+    alone_stop(&a);
+    free(a.bytes);
+}
+
+/* A write that node 2 passes on to group 1, in one life of its or another. */
+static void passed_on(struct alone *a, uint64_t call, uint64_t life)
+{
+    Fl__Peer m = FL__PEER__INIT;
+    Fl__PeerForward f = FL__PEER_FORWARD__INIT;
+    Fl__PeerExtent extent = FL__PEER_EXTENT__INIT;
+    Fl__PeerOrigin origin = FL__PEER_ORIGIN__INIT;
+    extent.volume = 1, extent.group = 1, extent.inode = 5;
+    origin.node_id = 2, origin.id = call;
+    f.op = FL__PEER_OP__PEER_WRITE, f.extent = &extent, f.origin = &origin;
+    f.len = 1, f.life = life;
+    m.call = call, m.body_case = FL__PEER__BODY_FORWARD, m.forward = &f;
+    peer_send_body(a, &m);
+}
+
+static void test_late_forward(void **state)
+{
+    (void)state;
+    struct alone a = {0};
+    alone_start(&a);
+    a.life[0] = 11, a.life[1] = 21;
+    alone_config(&a, 1);
+    alone_tick(&a, 25000000);
+    Fl__Peer m = FL__PEER__INIT;
+    Fl__PeerCollected c = FL__PEER_COLLECTED__INIT;
+    c.epoch = a.epoch, m.call = a.collect_call;
+    m.body_case = FL__PEER__BODY_COLLECTED, m.collected = &c;
+    peer_send_body(&a, &m); /* group 1 is served now */
+    passed_on(&a, 77, 20);
+    assert_int_equal(a.forwarded_call, 77);
+    assert_int_equal(a.forwarded, FL__PEER_RESULT__PEER_RETRY);
+    passed_on(&a, 78, 21);
+    assert_int_equal(a.forwarded_call, 77); /* under way */
+    alone_stop(&a);
+    free(a.bytes);
+}
+
 /* Pools that are empty are an ordinary answer. */
 static void test_bounds(void **state)
 {
@@ -196,6 +259,7 @@ static void test_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_former_life),  cmocka_unit_test(test_late_forward),
         cmocka_unit_test(test_epochs),       cmocka_unit_test(test_own_reads),
         cmocka_unit_test(test_false_grants), cmocka_unit_test(test_lease),
         cmocka_unit_test(test_primary),      cmocka_unit_test(test_bounds),
