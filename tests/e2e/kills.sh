@@ -14,13 +14,13 @@ kill_one() { # number: one daemon dies and comes back; the writers get on in bet
     local d=${daemons[RANDOM % 3]} n=$((RANDOM % 3 + 1))
     echo "$(date +%T.%3N) kill $1: $d of n$n" >>kills.log
     dev kill "$n" "$d"
-    pause $((RANDOM % 800))
+    pause $((RANDOM % 500))
     dev start "$n" "$d"
     # Mostly the next one dies at once; at times everything is as it should be first.
     case $((RANDOM % 6)) in
     0) flotilla status --wait 60 >/dev/null || { echo "kill $1: $d of n$n: not healthy after 60 s"; return 1; } ;;
     1 | 2) load_advances 60 || { echo "kill $1: $d of n$n: the writers are stuck"; return 1; } ;;
-    *) pause $((RANDOM % 1500)) ;;
+    *) pause $((RANDOM % 800)) ;;
     esac
 }
 storm() {
