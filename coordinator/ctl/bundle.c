@@ -69,6 +69,12 @@ static void describe_node(struct text *t, const struct bundle *b)
         say(t, "keytab = %s\n", b->keytab);
 }
 
+const char *state_directory(struct ctl *c)
+{
+    const char *given = args_option(&c->args, "state-dir", "/var/lib/flotilla");
+    return strcmp(given, ".") == 0 ? NULL : given;
+}
+
 int bundle_write(const struct bundle *b)
 {
     static struct text t;

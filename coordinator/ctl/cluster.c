@@ -322,7 +322,7 @@ static int write_one(const struct founding *f, const char *out, const Fl__Node *
 
 static int write_all(struct ctl *c, struct founding *f, const char *out)
 {
-    const char *state_dir = args_option(&c->args, "state-dir", NULL);
+    const char *state_dir = state_directory(c);
     if (mkdir(out, 0755) != 0 && errno != EEXIST)
         return fail("cannot make %s: %s", out, strerror(errno));
     int r = write_one(f, out, NULL, state_dir);

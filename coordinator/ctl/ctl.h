@@ -90,6 +90,9 @@ struct bundle {
     const char *keytab;
     uint32_t smb_port;
 };
+/* Where the daemons keep their data: --state-dir, /var/lib/flotilla without it; NULL for ".",
+ * beside flotilla.conf. */
+const char *state_directory(struct ctl *c);
 /* EXIT_OK, or EXIT_ERROR after printing why. */
 int bundle_write(const struct bundle *b);
 

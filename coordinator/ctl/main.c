@@ -9,13 +9,13 @@
 
 const struct command commands[] = {
     {"cluster", "init",
-     "--node NAME=ADDRESS ... --out DIR [--name N] [--coordinators 1|3|5] [--state-dir D]",
+     "--node NAME=ADDRESS ... --out DIR [--name N] [--coordinators 1|3|5] [--state-dir D|.]",
      "prepare a new cluster: certificates and configuration for each machine", run_cluster_init, 0,
      true},
     {"status", NULL, "[--wait SECONDS] [--shares]", "how the cluster is", run_status, 0, false},
     {"node", "add", "NAME --address IP [--coordinator] [--hours H]",
      "invite a machine: prints a join token", run_node_add, 1, false},
-    {"node", "join", "TOKEN [--out DIR] [--state-dir D]",
+    {"node", "join", "TOKEN [--out DIR] [--state-dir D|.]",
      "on the new machine: get its certificate and configuration", run_node_join, 1, true},
     {"node", "ls", "", "the machines of the cluster", run_node_ls, 0, false},
     {"node", "rm", "NAME [--force]", "remove a machine", run_node_rm, 1, false},

@@ -122,7 +122,7 @@ static int write_joined(struct ctl *c, const Fl__JoinReply *joined, const char *
                        .key_pem = slice_str(key),
                        .joins = true,
                        .smb_port = SMB_PORT};
-    b.state_dir = args_option(&c->args, "state-dir", NULL);
+    b.state_dir = state_directory(c);
     for (size_t i = 0; i < config->n_nodes; i++)
         if (config->nodes[i]->id == joined->node_id)
             b.node = config->nodes[i];

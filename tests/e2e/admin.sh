@@ -63,7 +63,7 @@ check 'it is deleted' flotilla volume rm attic --yes
 token() { flotilla node add n2 --address 127.0.0.12 --json | jq -r .token >token && [ -s token ]; }
 check 'a machine is invited' token
 refute 'what is no token' 'not a join token' flotilla node join "x$(cat token)" --out "$FLOTILLA_RUN/no"
-check 'it joins' flotilla node join "$(cat token)" --out "$FLOTILLA_RUN/n2"
+check 'it joins' flotilla node join "$(cat token)" --state-dir . --out "$FLOTILLA_RUN/n2"
 refute 'a token counts once' 'unknown, used or expired' flotilla node join "$(cat token)" --out "$FLOTILLA_RUN/n3"
 rm -rf "$FLOTILLA_RUN/no" "$FLOTILLA_RUN/n3"
 check 'its key is for nobody else' sh -c '[ "$(stat -c %a "$FLOTILLA_RUN/n2/node.key")" = 600 ]'
