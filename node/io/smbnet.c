@@ -40,6 +40,7 @@ struct conn {
     uint64_t id;
     int fd;
     bool dead, closing; /* closing: gone when the queue has left */
+    bool entered;       /* somebody up the stack goes on with it: it is not to be freed */
     struct io_op receive, send;
     uint8_t scratch[SCRATCH_BYTES];
     size_t have;  /* bytes in scratch */
@@ -77,7 +78,7 @@ static void drop_queue(struct conn *c)
 
 static void release(struct conn *c)
 {
-    if (!c->dead || c->receive.busy || c->send.busy)
+    if (!c->dead || c->entered || c->receive.busy || c->send.busy)
         return;
     drop_queue(c);
     node_buffer_put(c->net->shell->node, c->frame);
@@ -226,7 +227,7 @@ static size_t offset_for(uint8_t first, size_t len)
 static bool take_message(struct conn *c, size_t *at)
 {
     size_t left = c->have - *at;
-    if (left < 5)
+    if (left < 4)
         return false;
     const uint8_t *p = c->scratch + *at;
     size_t len = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
@@ -235,6 +236,8 @@ static bool take_message(struct conn *c, size_t *at)
         die(c, true);
         return false;
     }
+    if (left < 5)
+        return false;
     size_t offset = offset_for(p[4], len);
     uint8_t *to = NULL;
     handle buf = node_buffer_get(c->net->shell->node, offset + len, &to);
@@ -278,6 +281,7 @@ static void on_received(struct io_op *op, int result)
         release(c);
         return;
     }
+    c->entered = true; /* what the node makes of a message may be the end of the connection */
     if (handle_none(c->frame)) {
         c->have += (size_t)result;
         take_messages(c);
@@ -286,6 +290,7 @@ static void on_received(struct io_op *op, int result)
         c->frame = (handle){0};
         deliver(c, c->frame_at, c->frame_len, buf);
     }
+    c->entered = false;
     if (!c->dead)
         start_receive(c);
     release(c);
