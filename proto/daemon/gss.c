@@ -22,6 +22,7 @@ struct gss_accept {
     bool spnego;
     enum gss_mech mech; /* chosen by the first token */
     bool begun, finished;
+    bool lacks_keytab; /* the client came with Kerberos, which is impossible here */
     gss_cred_id_t cred;
     gss_ctx_id_t ctx;
     gss_name_t source;
@@ -122,6 +123,8 @@ static void explain(struct gss_accept *g, const char *doing, OM_uint32 major, OM
         if (strstr(text, advices[i].text) != NULL)
             advice = advices[i].advice;
     }
+    if (g->lacks_keytab && GSS_ROUTINE_ERROR(major) == GSS_S_BAD_MECH)
+        advice = "the client offers Kerberos only, and no usable keytab is configured";
     /* gss-ntlmssp gives no reason beyond failure. */
     if (g->mech == GSS_MECH_NTLM && *advice == 0 && strcmp(doing, "logon") == 0)
         advice = "unknown user or wrong password";
@@ -159,7 +162,8 @@ static void choose_mech(struct gss_accept *g, struct slice in)
     bool ntlm = find_bytes(in, "NTLMSSP", 8) != NULL;
     bool krb5 = !g->spnego || find_bytes(in, krb5_oid.elements, krb5_oid.length) != NULL ||
                 find_bytes(in, krb5_ms_oid.elements, krb5_ms_oid.length) != NULL;
-    g->mech = !ntlm && krb5 && have_keytab(g->keytab) ? GSS_MECH_KRB5 : GSS_MECH_NTLM;
+    g->lacks_keytab = !ntlm && krb5 && !have_keytab(g->keytab);
+    g->mech = !ntlm && krb5 && !g->lacks_keytab ? GSS_MECH_KRB5 : GSS_MECH_NTLM;
 }
 
 static bool acquire(struct gss_accept *g)

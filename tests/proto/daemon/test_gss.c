@@ -171,6 +171,22 @@ static void refused_without_any_secret(void **state)
     gss_accept_free(g);
 }
 
+/* A NegTokenInit that offers Kerberos and nothing else, to a server without a keytab. */
+static void kerberos_needs_a_keytab(void **state)
+{
+    (void)state;
+    static const uint8_t offer[] =
+        "\x60\x1b\x06\x06\x2b\x06\x01\x05\x05\x02\xa0\x11\x30\x0f\xa0\x0d"
+        "\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
+    struct gss_accept_config cfg = config();
+    struct gss_accept *g = gss_accept_new(&cfg);
+    struct slice out;
+    assert_int_equal(gss_accept_step(g, slice_of(offer, sizeof offer - 1), &out),
+                     GSS_ACCEPT_REFUSED);
+    assert_non_null(strstr(gss_accept_error(g), "no usable keytab"));
+    gss_accept_free(g);
+}
+
 static void anonymous_is_seen(void **state)
 {
     (void)state;
@@ -252,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_and_bad_logons),
         cmocka_unit_test(refused_without_any_secret),
+        cmocka_unit_test(kerberos_needs_a_keytab),
         cmocka_unit_test(anonymous_is_seen),
         cmocka_unit_test(pdus_are_protected_both_ways),
         cmocka_unit_test(hint_names_what_is_possible),
