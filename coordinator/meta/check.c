@@ -49,6 +49,10 @@ static const char *check_inode(const struct meta *m, const struct volume *v, con
 {
     uint32_t shares = 0;
     bool directory = is_directory(i);
+    if (i->stream ? i->descriptor != NULL || i->attributes != 0 || i->ea.len != 0 ||
+                        i->streams.count != 0 || i->parent == NULL || i->parent->stream
+                  : i->descriptor == NULL || i->streams.count > META_STREAMS_MAX)
+        return "a stream is half a file";
     if (i->id == 0 || i->id >= v->next_inode || i->data_id >= v->next_data)
         return "an inode's number was never given";
     if (directory ? i->garbage != NULL || i->data_id != 0 || i->size != 0
@@ -62,7 +66,8 @@ static const char *check_inode(const struct meta *m, const struct volume *v, con
         return "an inode hangs nowhere";
     if (i->parent != NULL && i->name_len == 0)
         return "an inode has no name";
-    if (i->delete_pending && (list_empty(&i->opens) || i->children.count > 0 || i->parent == NULL))
+    bool in_use = !list_empty(&i->opens) || i->opens_below > 0;
+    if (i->delete_pending && (!in_use || i->children.count > 0 || i->parent == NULL))
         return "an inode should have been deleted";
     for (const struct share *s = share_first(m); s != NULL && i->shares > 0; s = share_next(s))
         shares += s->root == i;
@@ -74,6 +79,21 @@ static bool follows(const struct inode *at, const struct inode *next)
     return next->parent == at->parent && utf16_compare_fold(inode_name(at), inode_name(next)) < 0;
 }
 
+static const char *check_streams(const struct inode *file, uint32_t *seen, uint64_t *bytes)
+{
+    const struct inode *before = NULL;
+    for (const struct inode *s = stream_first(file); s != NULL; s = stream_next(s)) {
+        if (s->parent != file || !s->stream)
+            return "a stream is in another one's file";
+        if (before != NULL && !follows(before, s))
+            return "a file's streams are not in order";
+        ++*seen;
+        *bytes += s->size;
+        before = s;
+    }
+    return NULL;
+}
+
 const char *volume_violated(const struct volume *v)
 {
     uint32_t seen = 1;
@@ -82,6 +102,9 @@ const char *volume_violated(const struct volume *v)
         return "a volume has no root";
     const struct inode *at = v->root;
     while (at != NULL) {
+        const char *bad = check_streams(at, &seen, &bytes);
+        if (bad != NULL)
+            return bad;
         const struct inode *next = child_first(at);
         if (next != NULL && next->parent != at)
             return "an inode is in another one's directory";

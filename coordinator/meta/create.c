@@ -1,4 +1,10 @@
-/* CREATE: [MS-FSA] 2.1.5.1, with the checks of [MS-SMB2] 3.3.5.9. */
+/* CREATE: [MS-FSA] 2.1.5.1, with the checks of [MS-SMB2] 3.3.5.9.
+ *
+ *   what the path names    the file is there    it is not
+ *   a file or directory    open_existing        create_new
+ *   a named stream         open_existing when   create_new, both
+ *                          the stream is there,
+ *                          else create_stream */
 #include "coordinator/meta/meta_int.h"
 
 #define VALID_DIRECTORY_OPTIONS                                                                    \
@@ -18,6 +24,8 @@ struct create {
     const Fl__Open *c;
     struct volume *volume;
     struct place place;
+    struct inode
+        *target; /* what is to be opened: the file or one of its streams; NULL: not there */
     struct security_token token;
     uint32_t desired;      /* generic rights mapped; MAXIMUM_ALLOWED may be in it */
     uint32_t added;        /* what the disposition needs besides, without staying granted */
@@ -25,6 +33,7 @@ struct create {
     uint32_t granted, maximal, action;
     bool directory;    /* a directory is asked for, or is there */
     struct open *open; /* fresh */
+    struct blob ea;    /* of the file that is created or overwritten */
 };
 
 static bool overwrites(const Fl__Open *c)
@@ -73,14 +82,13 @@ static ntstatus find(struct work *w, struct create *cr)
     cr->directory = (c->options & FILE_DIRECTORY_FILE) != 0 || p->directory;
     if (p->directory && file_asked)
         return STATUS_OBJECT_NAME_INVALID;
-    if (p->other_stream && cr->directory)
+    if (p->data && cr->directory)
         return STATUS_NOT_A_DIRECTORY;
-    if (p->inode == NULL && (c->disposition == FILE_OPEN || c->disposition == FILE_OVERWRITE))
+    cr->target = p->inode != NULL && p->stream.len > 0 ? stream_get(p->inode, p->stream) : p->inode;
+    if (cr->target == NULL && (c->disposition == FILE_OPEN || c->disposition == FILE_OVERWRITE))
         return STATUS_OBJECT_NAME_NOT_FOUND;
-    if (p->other_stream) /* no file has other streams yet */
-        return c->disposition == FILE_OPEN || c->disposition == FILE_OVERWRITE
-                   ? STATUS_OBJECT_NAME_NOT_FOUND
-                   : STATUS_NOT_SUPPORTED;
+    if (p->stream.len > 0)
+        return STATUS_OK;
     if (p->inode == NULL)
         /* A trailing separator names a directory, which must then be asked for. */
         return p->directory && (c->options & FILE_DIRECTORY_FILE) == 0 ? STATUS_OBJECT_NAME_INVALID
@@ -88,7 +96,7 @@ static ntstatus find(struct work *w, struct create *cr)
     if (!is_directory(p->inode) && cr->directory)
         return c->disposition == FILE_CREATE ? STATUS_OBJECT_NAME_COLLISION
                                              : STATUS_NOT_A_DIRECTORY;
-    if (is_directory(p->inode) && file_asked)
+    if (is_directory(p->inode) && (file_asked || p->data))
         return STATUS_FILE_IS_A_DIRECTORY;
     cr->directory = is_directory(p->inode);
     return STATUS_OK;
@@ -124,9 +132,12 @@ static ntstatus check_access(struct create *cr)
     bool readonly = (i->attributes & FILE_ATTRIBUTE_READONLY) != 0;
     uint32_t explicit_access = (cr->desired | cr->added) & ~MAXIMUM_ALLOWED;
     bool deletes = (cr->c->options & FILE_DELETE_ON_CLOSE) != 0;
-    if (readonly && !cr->directory && (explicit_access & (FILE_WRITE_DATA | FILE_APPEND_DATA)) != 0)
+    if (readonly && !is_directory(i) &&
+        (explicit_access & (FILE_WRITE_DATA | FILE_APPEND_DATA)) != 0)
         return STATUS_ACCESS_DENIED;
-    if (deletes && (readonly || i->shares > 0 || i->parent == NULL))
+    /* A root cannot go, its streams can. */
+    bool stays = cr->place.stream.len == 0 && (i->shares > 0 || i->parent == NULL);
+    if (deletes && (readonly || stays))
         return STATUS_CANNOT_DELETE;
     uint32_t rights = rights_on(i, &cr->token);
     cr->maximal = rights & cr->c->share_mask;
@@ -139,7 +150,7 @@ static ntstatus check_access(struct create *cr)
     cr->granted = cr->desired & ~MAXIMUM_ALLOWED;
     if ((cr->desired & MAXIMUM_ALLOWED) != 0) {
         uint32_t most = rights & cr->c->share_mask;
-        cr->granted |= readonly && !cr->directory ? most & ~NOT_WHEN_READONLY : most;
+        cr->granted |= readonly && !is_directory(i) ? most & ~NOT_WHEN_READONLY : most;
     }
     if (cr->granted == 0 || (deletes && (cr->granted & ACCESS_DELETE) == 0))
         return STATUS_ACCESS_DENIED;
@@ -150,7 +161,7 @@ static ntstatus check_access(struct create *cr)
  * thing cannot keep others from reading it. */
 static ntstatus check_sharing(struct create *cr)
 {
-    const struct inode *i = cr->place.inode;
+    const struct inode *i = cr->place.inode, *target = cr->target;
     cr->share_access = cr->c->share_access;
     uint32_t above =
         i->parent == NULL ? FILE_WRITE_DATA : rights_by(i->parent->descriptor, &cr->token);
@@ -159,12 +170,13 @@ static ntstatus check_sharing(struct create *cr)
         cr->share_access |= FILE_SHARE_READ;
     if (cr->directory && (rights & FILE_GENERIC_WRITE) != FILE_GENERIC_WRITE) {
         bool strict = (cr->c->options & FILE_DISALLOW_EXCLUSIVE) != 0;
-        if (strict && list_empty(&i->opens) && (cr->share_access & FILE_SHARE_READ) == 0)
+        if (strict && list_empty(&target->opens) && (cr->share_access & FILE_SHARE_READ) == 0)
             return STATUS_ACCESS_DENIED;
         cr->share_access |= FILE_SHARE_READ;
     }
-    return sharing_violated(i, cr->granted | cr->added, cr->share_access) ? STATUS_SHARING_VIOLATION
-                                                                          : STATUS_OK;
+    uint32_t access = cr->granted | cr->added;
+    return sharing_violated(target, access, cr->share_access) ? STATUS_SHARING_VIOLATION
+                                                              : STATUS_OK;
 }
 
 static struct open *open_new(struct work *w)
@@ -206,49 +218,88 @@ static uint32_t attributes_of(const Fl__Open *c)
     return (c->attributes & FILE_ATTRIBUTE_SETTABLE) | FILE_ATTRIBUTE_ARCHIVE;
 }
 
-/* Old bytes go under their old name; what comes gets a new one. */
+/* Old bytes go under their old name; what comes gets a new one. With the data of the file itself
+ * its streams go, and its attributes, as on NTFS: what is there afterwards is what was asked for.
+ */
 static void overwrite(struct work *w, struct create *cr, struct reclaim *fresh)
 {
-    struct inode *i = cr->place.inode;
+    struct inode *i = cr->target, *f = cr->place.inode;
+    for (struct inode *s; i == f && (s = stream_first(f)) != NULL;)
+        inode_unlink(w, s);
     reclaim_begin(w, i);
     i->garbage = fresh;
     i->data_id = i->volume->next_data++;
     inode_resize(i, 0);
     i->allocation_size = round_allocation(cr->c->allocation_size);
-    i->attributes = attributes_of(cr->c);
-    i->write_time = w->now;
-    inode_changed(w, i);
+    if (i == f) {
+        f->attributes = attributes_of(cr->c);
+        blob_free(w->m->mem, &f->ea);
+        f->ea = cr->ea;
+    }
+    f->write_time = w->now;
+    inode_changed(w, f);
+    i->version = w->m->index;
+}
+
+/* May what is there be overwritten, and what must the asker be allowed besides? */
+static ntstatus check_overwrite(struct create *cr)
+{
+    const struct inode *f = cr->place.inode;
+    const Fl__Open *c = cr->c;
+    uint32_t kept = FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM;
+    if (cr->directory)
+        return f->parent == NULL ? STATUS_ACCESS_DENIED : STATUS_OBJECT_NAME_COLLISION;
+    if (cr->target == f) {
+        if ((f->attributes & kept & ~c->attributes) != 0)
+            return STATUS_ACCESS_DENIED;
+        cr->added = FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES;
+        if (f->opens_below > 0)
+            return STATUS_SHARING_VIOLATION; /* a stream that would go is in use */
+    }
+    cr->added |= c->disposition == FILE_SUPERSEDE ? ACCESS_DELETE : FILE_WRITE_DATA;
+    return STATUS_OK;
+}
+
+/* 2.1.5.1.2: an application that knows no extended attributes cannot understand the file. */
+static bool needs_ea(const struct create *cr)
+{
+    struct slice set = blob_slice(&cr->place.inode->ea);
+    struct ea e;
+    if ((cr->c->options & FILE_NO_EA_KNOWLEDGE) == 0 || cr->place.stream.len > 0)
+        return false;
+    while (ea_next(&set, &e))
+        if ((e.flags & FILE_NEED_EA) != 0)
+            return true;
+    return false;
 }
 
 static ntstatus open_existing(struct work *w, struct create *cr)
 {
-    struct inode *i = cr->place.inode;
+    struct inode *i = cr->target;
     const Fl__Open *c = cr->c;
-    if (i->delete_pending)
+    if (i->delete_pending || cr->place.inode->delete_pending)
         return STATUS_DELETE_PENDING;
     if (c->disposition == FILE_CREATE)
         return STATUS_OBJECT_NAME_COLLISION;
     bool over = overwrites(c);
-    if (over && cr->directory)
-        return i->parent == NULL ? STATUS_ACCESS_DENIED : STATUS_OBJECT_NAME_COLLISION;
-    if (over) {
-        uint32_t kept = FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM;
-        if ((i->attributes & kept & ~c->attributes) != 0)
-            return STATUS_ACCESS_DENIED;
-        cr->added = FILE_WRITE_EA | FILE_WRITE_ATTRIBUTES;
-        cr->added |= c->disposition == FILE_SUPERSEDE ? ACCESS_DELETE : FILE_WRITE_DATA;
-    }
-    ntstatus status = check_access(cr);
+    ntstatus status = needs_ea(cr) ? STATUS_ACCESS_DENIED : STATUS_OK;
+    if (status == STATUS_OK && over)
+        status = check_overwrite(cr);
+    if (status == STATUS_OK)
+        status = check_access(cr);
     if (status == STATUS_OK)
         status = check_sharing(cr);
+    if (status == STATUS_OK && over && i == cr->place.inode)
+        status = ea_merged(w, (struct slice){0}, pb_slice(c->ea), &cr->ea);
     if (status != STATUS_OK)
         return status;
     struct reclaim *fresh = over ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;
     cr->open = open_new(w);
-    bool room = cr->open != NULL && (!over || fresh != NULL) &&
-                outbox_reserve(w, reclaim_notices(w->m, cr->volume));
+    bool room =
+        cr->open != NULL && (!over || fresh != NULL) && outbox_reserve(w, unlink_notices(w->m, i));
     status = !room ? STATUS_INSUFFICIENT_RESOURCES : over ? wait_for_others(w, i) : STATUS_OK;
     if (status != STATUS_OK) {
+        blob_free(w->m->mem, &cr->ea);
         mem_free(w->m->mem, fresh, sizeof(*fresh));
         mem_free(w->m->mem, cr->open, sizeof(*cr->open));
         return status;
@@ -289,48 +340,104 @@ static ntstatus check_creation(struct create *cr)
     return STATUS_OK;
 }
 
-static void commit_creation(struct work *w, struct create *cr, struct inode *i)
+/* Numbers it and says where its data will lie. */
+static void attach(struct work *w, struct create *cr, struct inode *i)
 {
     inode_attach(w->m, cr->volume, i);
     i->first_group = is_directory(i) ? 0 : group_choose_first(cr->volume, w->node, i->id);
+    i->version = w->m->index;
+}
+
+static void commit_stream(struct work *w, struct create *cr, struct inode *file, struct inode *s)
+{
+    attach(w, cr, s);
+    s->allocation_size = round_allocation(cr->c->allocation_size);
+    stream_insert(file, s);
+    cr->action = FILE_CREATED;
+    commit_open(w, cr, s);
+}
+
+static void commit_creation(struct work *w, struct create *cr, struct inode *i, struct inode *s)
+{
+    attach(w, cr, i);
     if (!cr->directory) {
         i->attributes = attributes_of(cr->c);
-        i->allocation_size = round_allocation(cr->c->allocation_size);
+        i->allocation_size = s != NULL ? 0 : round_allocation(cr->c->allocation_size);
     } else {
         i->attributes |= cr->c->attributes & FILE_ATTRIBUTE_SETTABLE;
     }
+    i->ea = cr->ea;
     i->creation_time = i->access_time = i->write_time = w->now;
     inode_changed(w, i);
     child_insert(cr->place.parent, i);
     directory_changed(w, cr->place.parent);
     cr->action = FILE_CREATED;
-    commit_open(w, cr, i);
+    if (s != NULL)
+        commit_stream(w, cr, i, s);
+    else
+        commit_open(w, cr, i);
 }
 
 static ntstatus create_new(struct work *w, struct create *cr)
 {
+    struct descriptor *d = NULL;
     ntstatus status = check_creation(cr);
     if (status != STATUS_OK)
         return status;
-    struct descriptor *d = NULL;
     struct security_creation creation = {.creator = pb_slice(cr->c->security_descriptor),
                                          .token = &cr->token,
                                          .directory = cr->directory};
     status = descriptor_inherit(w, cr->place.parent, &creation, &d);
     if (status != STATUS_OK)
         return status;
+    bool named = cr->place.stream.len > 0;
     struct inode *i = inode_new(w->m, cr->place.name, cr->directory, d);
+    struct inode *s = named ? inode_new(w->m, cr->place.stream, false, NULL) : NULL;
     cr->open = open_new(w);
-    if (i == NULL || cr->open == NULL) {
+    status = i == NULL || (named && s == NULL) || cr->open == NULL
+                 ? STATUS_INSUFFICIENT_RESOURCES
+                 : ea_merged(w, (struct slice){0}, pb_slice(cr->c->ea), &cr->ea);
+    if (status != STATUS_OK) {
         if (i != NULL)
             inode_free(w->m, i); /* gives back the descriptor too */
         else
             descriptor_put(w->m, d);
+        if (s != NULL)
+            inode_free(w->m, s);
+        mem_free(w->m->mem, cr->open, sizeof(*cr->open));
+        return status;
+    }
+    cr->maximal = rights_by(d, &cr->token) & cr->c->share_mask;
+    commit_creation(w, cr, i, s);
+    return STATUS_OK;
+}
+
+/* 2.1.5.1.2: a new stream of a file that is there. */
+static ntstatus create_stream(struct work *w, struct create *cr)
+{
+    struct inode *file = cr->place.inode;
+    if (file->delete_pending)
+        return STATUS_DELETE_PENDING;
+    if (file->streams.count == META_STREAMS_MAX)
+        return STATUS_DISK_FULL;
+    cr->added = FILE_WRITE_DATA;
+    cr->share_access = cr->c->share_access;
+    ntstatus status = check_access(cr);
+    if (status != STATUS_OK)
+        return status;
+    struct inode *s = inode_new(w->m, cr->place.stream, false, NULL);
+    cr->open = open_new(w);
+    if (s == NULL || cr->open == NULL) {
+        if (s != NULL)
+            inode_free(w->m, s);
         mem_free(w->m->mem, cr->open, sizeof(*cr->open));
         return STATUS_INSUFFICIENT_RESOURCES;
     }
-    cr->maximal = rights_by(d, &cr->token) & cr->c->share_mask;
-    commit_creation(w, cr, i);
+
+    if (!is_directory(file))
+        file->attributes |= FILE_ATTRIBUTE_ARCHIVE;
+    inode_changed(w, file);
+    commit_stream(w, cr, file, s);
     return STATUS_OK;
 }
 
@@ -346,5 +453,7 @@ ntstatus apply_open(struct work *w, const Fl__Open *c)
         status = find(w, &cr);
     if (status != STATUS_OK)
         return status;
-    return cr.place.inode != NULL ? open_existing(w, &cr) : create_new(w, &cr);
+    if (cr.target != NULL)
+        return open_existing(w, &cr);
+    return cr.place.inode != NULL ? create_stream(w, &cr) : create_new(w, &cr);
 }

@@ -27,7 +27,8 @@ struct inode *inode_new(struct meta *m, struct slice name, bool directory, struc
 void inode_free(struct meta *m, struct inode *i)
 {
     must(list_empty(&i->opens));
-    must(i->children.count == 0);
+    must(i->children.count == 0 && i->streams.count == 0);
+    blob_free(m->mem, &i->ea);
     if (i->descriptor != NULL)
         descriptor_put(m, i->descriptor);
     mem_free(m->mem, i->name, i->name_len);
@@ -55,13 +56,25 @@ void inode_unlink(struct work *w, struct inode *i)
 {
     must(i->parent != NULL);
     must(i->opens_below == 0 && i->shares == 0);
-    directory_changed(w, i->parent);
-    child_remove(i);
+    for (struct inode *s; (s = stream_first(i)) != NULL;)
+        inode_unlink(w, s);
+    if (i->stream) {
+        inode_changed(w, i->parent);
+        stream_remove(i);
+    } else {
+        directory_changed(w, i->parent);
+        child_remove(i);
+    }
     inode_remove(w->m, i);
     wait_orphan(w->m, i);
     if (!is_directory(i))
         reclaim_begin(w, i);
     inode_free(w->m, i);
+}
+
+size_t unlink_notices(const struct meta *m, const struct inode *i)
+{
+    return reclaim_notices(m, i->volume) * (1 + (size_t)i->streams.count);
 }
 
 void inode_resize(struct inode *i, uint64_t size)
@@ -124,11 +137,12 @@ static bool write_time_is_set(const struct inode *i, const struct node *n)
 
 static void written_at(struct work *w, struct inode *i, uint64_t write_time)
 {
+    struct inode *f = file_of(i);
     uint64_t at =
         write_time > w->now ? w->now : write_time; /* no node's clock leads the leader's */
-    if (at > i->write_time || i->write_time > w->now)
-        i->write_time = at;
-    inode_changed(w, i);
+    if (at > f->write_time || f->write_time > w->now)
+        f->write_time = at;
+    inode_changed(w, f);
 }
 
 ntstatus apply_extend(struct work *w, const Fl__Extend *c)
@@ -172,14 +186,17 @@ static ntstatus file_to_change(const struct work *w, uint64_t open_id, uint32_t 
     return STATUS_OK;
 }
 
+/* [MS-FSA] 2.1.4.17; of a stream it is the file that is told. */
 static void modified(struct work *w, struct open *o)
 {
+    struct inode *f = file_of(o->inode);
     if (!o->user_write_time)
-        o->inode->write_time = w->now;
-    uint64_t before = o->inode->change_time;
-    inode_changed(w, o->inode);
+        f->write_time = w->now;
+    uint64_t before = f->change_time;
+    inode_changed(w, f);
     if (o->user_change_time)
-        o->inode->change_time = before;
+        f->change_time = before;
+    o->inode->version = w->m->index;
 }
 
 /* [MS-FSA] 2.1.5.15.5. */
@@ -265,7 +282,7 @@ ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
         return STATUS_FILE_CLOSED;
     if ((o->granted & FILE_WRITE_ATTRIBUTES) == 0)
         return STATUS_ACCESS_DENIED;
-    struct inode *i = o->inode;
+    struct inode *i = file_of(o->inode);
     ntstatus status = check_basic(c, i);
     if (status != STATUS_OK)
         return status;
@@ -290,6 +307,6 @@ ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
         i->change_time = w->now;
     i->version = w->m->index;
     inode_tell_others(w, i);
-    reply_info(w, i);
+    reply_info(w, o->inode);
     return STATUS_OK;
 }

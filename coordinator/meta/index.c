@@ -61,7 +61,11 @@ void meta_trees_init(struct meta *m)
     tree_init(&m->descriptors, compare_descriptor);
 }
 
-void inode_trees_init(struct inode *i) { tree_init(&i->children, compare_child); }
+void inode_trees_init(struct inode *i)
+{
+    tree_init(&i->children, compare_child);
+    tree_init(&i->streams, compare_child);
+}
 
 struct node *node_get(const struct meta *m, uint32_t id)
 {
@@ -173,6 +177,33 @@ void child_remove(struct inode *child)
 {
     tree_remove(&child->parent->children, &child->by_name);
     child->parent = NULL;
+}
+
+struct inode *stream_get(const struct inode *file, struct slice name)
+{
+    return as_child(tree_get(&file->streams, &name));
+}
+struct inode *stream_first(const struct inode *file)
+{
+    return as_child(tree_first(&file->streams));
+}
+struct inode *stream_next(const struct inode *stream)
+{
+    return as_child(tree_next(&stream->by_name));
+}
+void stream_insert(struct inode *file, struct inode *stream)
+{
+    must(!file->stream);
+    must(stream->descriptor == NULL && !is_directory(stream));
+    struct slice key = inode_name(stream);
+    tree_insert(&file->streams, &key, &stream->by_name, utf16_hash_fold(key, 0));
+    stream->parent = file;
+    stream->stream = true;
+}
+void stream_remove(struct inode *stream)
+{
+    tree_remove(&stream->parent->streams, &stream->by_name);
+    stream->parent = NULL;
 }
 
 struct open *open_get(const struct meta *m, uint64_t id)

@@ -189,26 +189,51 @@ static struct inode *get_inode(struct source *s, uint64_t *parent)
     facts.version = read_u64(&s->r);
     facts.attributes = read_u32(&s->r);
     facts.first_group = read_u32(&s->r);
-    facts.delete_pending = get_bool(s);
+    uint8_t flags = read_u8(&s->r);
     uint32_t place = read_u32(&s->r);
-    struct slice name = get_slice(s, NAME_COMPONENT_MAX * 2);
-    fail_unless(s, place < s->descriptor_count && name.len % 2 == 0 && facts.size <= META_SIZE_MAX);
+    struct slice name = get_slice(s, NAME_COMPONENT_MAX * 2), ea = get_slice(s, EA_SET_MAX);
+    bool stream = (flags & INODE_STREAM) != 0;
+    fail_unless(s, flags <= (INODE_DELETE_PENDING | INODE_STREAM) && name.len % 2 == 0 &&
+                       facts.size <= META_SIZE_MAX);
+    fail_unless(s, stream ? place == 0 && facts.attributes == 0 && ea.len == 0
+                          : place < s->descriptor_count && ea_is_set(ea));
     if (!fine(s))
         return NULL;
     bool directory = (facts.attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
-    struct inode *i = inode_new(s->m, name, directory, s->descriptors[place]);
+    struct descriptor *d = stream ? NULL : s->descriptors[place];
+    struct inode *i = inode_new(s->m, name, directory, d);
     fail_unless(s, i != NULL);
     if (i == NULL)
         return NULL;
-    s->descriptors[place]->refs++;
+    if (d != NULL)
+        d->refs++;
+    fail_unless(s, blob_copy(s->mem, ea, &i->ea));
+    i->stream = stream;
     i->id = facts.id, i->data_id = facts.data_id;
     i->creation_time = facts.creation_time, i->access_time = facts.access_time;
     i->write_time = facts.write_time, i->change_time = facts.change_time;
     i->size = facts.size, i->allocation_size = facts.allocation_size;
     i->version = facts.version;
     i->attributes = facts.attributes, i->first_group = facts.first_group;
-    i->delete_pending = facts.delete_pending;
+    i->delete_pending = (flags & INODE_DELETE_PENDING) != 0;
     return i;
+}
+
+/* Below its directory, or the file whose stream it is. */
+static void link_inode(struct source *s, struct inode *parent, struct inode *i)
+{
+    fail_unless(s, parent != NULL && !parent->stream && i->name_len > 0);
+    if (!fine(s))
+        return;
+    struct slice name = inode_name(i);
+    if (i->stream)
+        fail_unless(s, stream_get(parent, name) == NULL);
+    else
+        fail_unless(s, is_directory(parent) && child_get(parent, name) == NULL);
+    if (fine(s) && i->stream)
+        stream_insert(parent, i);
+    else if (fine(s))
+        child_insert(parent, i);
 }
 
 /* Each inode into its parent's directory; parents[] is in the order of the tree. */
@@ -218,11 +243,7 @@ static void link_inodes(struct source *s, struct volume *v, const uint64_t *pare
     for (struct inode *i = inode_first(v); i != NULL && fine(s); i = inode_next(i), k++) {
         if (i == v->root)
             continue;
-        struct inode *parent = inode_get(v, parents[k]);
-        fail_unless(s, parent != NULL && is_directory(parent) &&
-                           child_get(parent, inode_name(i)) == NULL);
-        if (fine(s))
-            child_insert(parent, i);
+        link_inode(s, inode_get(v, parents[k]), i);
     }
 }
 

@@ -95,6 +95,7 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_SET_DISPOSITION: return apply_set_disposition(w, c->set_disposition);
     case FL__COMMAND__BODY_RENAME: return apply_rename(w, c->rename);
     case FL__COMMAND__BODY_SET_SECURITY: return apply_set_security(w, c->set_security);
+    case FL__COMMAND__BODY_SET_EA: return apply_set_ea(w, c->set_ea);
     case FL__COMMAND__BODY_INVALIDATE_DONE: return apply_invalidate_done(w, c->invalidate_done);
     case FL__COMMAND__BODY_REGISTER_NODE: return apply_register(w, c->register_node);
     case FL__COMMAND__BODY_NODE_DOWN: return apply_node_down(w, c->node_down);

@@ -17,6 +17,7 @@
 #include "proto/base/tree.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
+#include "proto/smb/ea.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/names.h"
 #include "proto/smb/security.h"
@@ -27,7 +28,7 @@ enum {
     META_NODES_MAX = 64, /* bits of a slot set */
     META_REPLICAS_MAX = 3,
     META_WINDOW_MAX = 1024, /* replies remembered for one node */
-    META_REPLY_MAX = 704,   /* packed bytes of a reply to a node: one FileInfo and some */
+    META_REPLY_MAX = 768,   /* packed bytes of a reply to a node: one FileInfo and some */
     META_GROUPS_MAX = 1024, /* of one volume */
     META_GROUPS_DEFAULT = 24,
     META_VOLUMES_MAX = 256,
@@ -37,7 +38,8 @@ enum {
     META_LABEL_MAX = 80,  /* UTF-16 units of a share's, volume's, user's or node's name */
     META_TEXT_MAX = 1024, /* bytes of a comment, an address, a path */
     META_PEM_MAX = 65536,
-    META_LIST_MAX = 1024, /* entries of one directory reply */
+    META_LIST_MAX = 1024,    /* entries of one directory reply */
+    META_STREAMS_MAX = 1024, /* named streams of one file: deleting it tells of each */
     META_RECLAIMS_MAX = 1 << 20,
     META_CLUSTER_BYTES = 4096, /* what allocation sizes are multiples of */
 };
@@ -127,23 +129,26 @@ struct reclaim {
     uint32_t volume;
 };
 
-/* A file or directory. Owned by volume.inodes. */
+/* A file or directory, or a named stream of one. Owned by volume.inodes. A stream has what its data
+ * needs: number, data id, sizes, opens, reclaim record; whatever is the file's it leaves empty
+ * (file_of() leads there), and it lies below its file as that lies below its directory. */
 struct inode {
-    struct tree_node by_id, by_name; /* by_name: in parent->children */
+    struct tree_node by_id, by_name; /* by_name: in parent->children or ->streams */
     struct volume *volume;
     struct inode *parent; /* NULL: the volume's root */
-    struct tree children;
+    struct tree children, streams;
     struct list opens;
+    struct blob ea; /* a set of proto/smb/ea.h */
     uint64_t id, data_id;
     uint64_t creation_time, access_time, write_time, change_time;
     uint64_t size, allocation_size, version;
     uint32_t attributes, first_group;
-    uint32_t opens_below; /* derived: opens of what lies below this directory */
+    uint32_t opens_below; /* derived: opens of what lies below this directory or file */
     uint32_t shares;      /* derived: shares whose root it is: neither renamed nor deleted */
     uint16_t name_len;
-    bool delete_pending;
-    struct descriptor *descriptor;
-    struct reclaim *garbage; /* files only */
+    bool delete_pending, stream;
+    struct descriptor *descriptor; /* NULL for a stream */
+    struct reclaim *garbage;       /* files and streams only */
     struct invalidation *invalidation;
     uint8_t *name;
 };
@@ -399,8 +404,9 @@ struct place {
     struct inode *parent; /* NULL: the path is the root itself */
     struct inode *inode;  /* NULL: no such name in parent */
     struct slice name;    /* last component as asked for, borrowed */
+    struct slice stream;  /* the named stream asked for, borrowed; empty: none */
     bool directory;       /* the path's form says that only a directory will do */
-    bool other_stream;    /* it names a stream other than the file's data */
+    bool data;            /* the path's form says that no directory will do: it names a stream */
 };
 
 /* Walks `path` below `root` ([MS-FSA] 2.1.5.1, phases 5 and 6). */
@@ -413,6 +419,14 @@ struct inode *child_next(const struct inode *child);
 void child_insert(struct inode *parent, struct inode *child);
 void child_remove(struct inode *child);
 struct slice inode_name(const struct inode *i);
+/* The file or directory whose stream `i` is; `i` itself when it is none. */
+struct inode *file_of(const struct inode *i);
+struct inode *stream_get(const struct inode *file, struct slice name);
+struct inode *stream_first(const struct inode *file);
+struct inode *stream_next(const struct inode *stream);
+/* `stream` below `file`; it is a stream from now on, and gives up what only a file has. */
+void stream_insert(struct inode *file, struct inode *stream);
+void stream_remove(struct inode *stream);
 bool is_directory(const struct inode *i);
 /* Is `i` the directory `ancestor` or below it? */
 bool is_below(const struct inode *i, const struct inode *ancestor);
@@ -423,7 +437,8 @@ struct inode *inode_get(const struct volume *v, uint64_t id);
 struct inode *inode_first(const struct volume *v);
 struct inode *inode_next(const struct inode *i);
 /* A new inode in memory only: its name copied, its garbage record taken for a file. `d`'s reference
- * goes to it. NULL when memory is refused (then `d` is still the caller's). */
+ * goes to it (NULL for a stream to be). NULL when memory is refused (then `d` is still the
+ * caller's). */
 struct inode *inode_new(struct meta *m, struct slice name, bool directory, struct descriptor *d);
 /* Frees one that is in no container. */
 void inode_free(struct meta *m, struct inode *i);
@@ -432,9 +447,13 @@ void inode_attach(struct meta *m, struct volume *v, struct inode *i);
 void inode_insert(struct meta *m, struct volume *v, struct inode *i);
 /* Takes it out of the volume without freeing it. */
 void inode_remove(struct meta *m, struct inode *i);
-/* Takes it out of its directory and volume; its bytes go to reclaim (which needs notices reserved
- * by reclaim_notices). No opens are left. */
+/* Takes it out of its directory (a stream: out of its file) and volume, with its streams; their
+ * bytes go to reclaim (which needs notices reserved by unlink_notices). No opens are left. */
 void inode_unlink(struct work *w, struct inode *i);
+/* How many notices that may need. */
+size_t unlink_notices(const struct meta *m, const struct inode *i);
+/* What is in `ea` now, and what `changes` make of it: a blob to be put in its place. */
+ntstatus ea_merged(struct work *w, struct slice ea, struct slice changes, struct blob *out);
 void inode_resize(struct inode *i, uint64_t size);
 /* Something about `i` changed now. */
 void inode_changed(struct work *w, struct inode *i);
@@ -449,6 +468,7 @@ ntstatus apply_extend(struct work *w, const Fl__Extend *c);
 ntstatus apply_set_size(struct work *w, const Fl__SetSize *c);
 ntstatus apply_set_allocation(struct work *w, const Fl__SetAllocation *c);
 ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c);
+ntstatus apply_set_ea(struct work *w, const Fl__SetEa *c);
 
 /* ---- opens (opens.c, access.c, create.c)
  * ------------------------------------------------------------- */
@@ -469,8 +489,8 @@ size_t node_open_notices(const struct meta *m, const struct node *n);
 /* Ends all opens on a volume (below root_inode when that is not 0) and tells their nodes. */
 bool opens_lost_prepare(struct work *w, const struct volume *v, uint64_t root_inode);
 void opens_lost_commit(struct work *w, const struct volume *v, uint64_t root_inode);
-/* [MS-FSA] 2.1.5.1.2.2: would an open with these rights and this sharing conflict with one there?
- */
+/* [MS-FSA] 2.1.5.1.2.1 (its end) and 2.1.5.1.2.2: would an open with these rights and this sharing
+ * conflict with one there? Streams are shared each by itself, but deleting the file deletes all. */
 bool sharing_violated(const struct inode *i, uint32_t access, uint32_t share_access);
 ntstatus apply_open(struct work *w, const Fl__Open *c);
 ntstatus apply_close(struct work *w, const Fl__Close *c);

@@ -22,14 +22,10 @@ void count_opens_above(struct inode *i, int64_t by)
     }
 }
 
-/* The file's own data may be named in full; there are no other streams. */
-static ntstatus check_stream(const struct name_path *path, struct place *out)
+struct inode *file_of(const struct inode *i)
 {
-    out->directory = path->trailing || path->index;
-    out->other_stream = path->stream.len > 0 && !path->index;
-    if (path->path.len == 0 && path->has_stream && !path->index)
-        out->other_stream = true; /* a directory has no data */
-    return STATUS_OK;
+    /* Callers that only look have const inodes; what they get is as const to them. */
+    return i->stream ? i->parent : (struct inode *)(uintptr_t)i;
 }
 
 ntstatus walk(struct inode *root, struct slice path, struct place *out)
@@ -38,10 +34,9 @@ ntstatus walk(struct inode *root, struct slice path, struct place *out)
     ntstatus status = name_parse(path, &parsed);
     if (status != STATUS_OK)
         return status;
-    struct place place = {.inode = root};
-    status = check_stream(&parsed, &place);
-    if (status != STATUS_OK)
-        return status;
+    struct place place = {.inode = root, .stream = parsed.stream};
+    place.directory = parsed.trailing || parsed.index;
+    place.data = parsed.has_stream && !parsed.index;
     struct slice rest = parsed.path;
     while (name_next(&rest, &place.name)) {
         if (place.inode == NULL || !is_directory(place.inode))

@@ -20,10 +20,44 @@ static bool shuts_out(uint32_t sharing, uint32_t access)
            ((sharing & FILE_SHARE_DELETE) == 0 && (access & ACCESS_DELETE) != 0);
 }
 
+/* Is there an open whose user must not lose what he uses? */
+static bool keeps_from_deleting(const struct inode *i)
+{
+    for (const struct list *at = i->opens.next; at != &i->opens; at = at->next) {
+        const struct open *o = container_of(at, struct open, in_inode);
+        if ((o->granted & DATA_ANY) != 0 && (o->share_access & FILE_SHARE_DELETE) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Is there one who may delete it? */
+static bool may_be_deleted_by_others(const struct inode *i)
+{
+    for (const struct list *at = i->opens.next; at != &i->opens; at = at->next)
+        if ((container_of(at, struct open, in_inode)->granted & ACCESS_DELETE) != 0)
+            return true;
+    return false;
+}
+
+/* [MS-FSA] 2.1.5.1.2.1: deleting the file deletes its streams. */
+static bool streams_violated(const struct inode *i, uint32_t access, uint32_t share_access)
+{
+    if (i->stream)
+        return (share_access & FILE_SHARE_DELETE) == 0 && may_be_deleted_by_others(i->parent);
+    if ((access & ACCESS_DELETE) != 0)
+        for (const struct inode *s = stream_first(i); s != NULL; s = stream_next(s))
+            if (keeps_from_deleting(s))
+                return true;
+    return false;
+}
+
 bool sharing_violated(const struct inode *i, uint32_t access, uint32_t share_access)
 {
     if ((access & DATA_ANY) == 0)
         return false;
+    if (streams_violated(i, access, share_access))
+        return true;
     for (const struct list *at = i->opens.next; at != &i->opens; at = at->next) {
         const struct open *o = container_of(at, struct open, in_inode);
         if ((o->granted & DATA_ANY) == 0)
@@ -36,7 +70,7 @@ bool sharing_violated(const struct inode *i, uint32_t access, uint32_t share_acc
 
 void open_end(struct work *w, struct open *o)
 {
-    struct inode *i = o->inode;
+    struct inode *i = o->inode, *f = file_of(i);
     bool may_go = i->children.count == 0 && i->shares == 0 && i->parent != NULL;
     if (o->delete_on_close && may_go)
         i->delete_pending = true;
@@ -46,18 +80,20 @@ void open_end(struct work *w, struct open *o)
     tree_remove(&w->m->opens, &o->by_id);
     mem_free(w->m->mem, o, sizeof(*o));
     wait_recheck(w->m, i);
-    if (!list_empty(&i->opens))
-        return;
-    if (i->delete_pending)
-        inode_unlink(w, i);
-    else
+    bool last = list_empty(&i->opens);
+    if (last)
         i->allocation_size = round_allocation(i->size); /* 2.1.5.5, phase 4 */
+    if (last && i->stream && i->delete_pending)
+        inode_unlink(w, i); /* phase 2 */
+    if (f->delete_pending && list_empty(&f->opens) && f->opens_below == 0)
+        inode_unlink(w, f); /* phase 3: the last open of any of its streams */
 }
 
 size_t open_notices(const struct meta *m, const struct open *o)
 {
-    bool goes = o->delete_on_close || o->inode->delete_pending;
-    return goes ? reclaim_notices(m, o->inode->volume) : 0;
+    const struct inode *f = file_of(o->inode);
+    bool goes = o->delete_on_close || o->inode->delete_pending || f->delete_pending;
+    return goes ? unlink_notices(m, f) : 0;
 }
 
 void node_opens_end(struct work *w, struct node *n)
@@ -121,8 +157,8 @@ ntstatus apply_close(struct work *w, const Fl__Close *c)
     if (!outbox_reserve(w, open_notices(w->m, o)))
         return STATUS_INSUFFICIENT_RESOURCES;
 
-    struct inode *i = o->inode;
-    bool dated = c->write_time != 0 && !o->user_write_time && !is_directory(i);
+    struct inode *i = file_of(o->inode);
+    bool dated = c->write_time != 0 && !o->user_write_time && !is_directory(o->inode);
     if (dated) {
         uint64_t at = c->write_time > w->now ? w->now : c->write_time;
         if (at > i->write_time || i->write_time > w->now)
@@ -132,7 +168,7 @@ ntstatus apply_close(struct work *w, const Fl__Close *c)
         i->version = w->m->index;
     }
     /* [MS-SMB2] 3.3.5.10: the reply may have to show the attributes, as they are now. */
-    reply_info(w, i);
+    reply_info(w, o->inode);
     open_end(w, o);
     return STATUS_OK;
 }
@@ -147,7 +183,8 @@ ntstatus apply_set_disposition(struct work *w, const Fl__SetDisposition *c)
         return STATUS_ACCESS_DENIED;
     struct inode *i = o->inode;
     if (c->delete_pending) {
-        if ((i->attributes & FILE_ATTRIBUTE_READONLY) != 0 || i->shares > 0 || i->parent == NULL)
+        if ((file_of(i)->attributes & FILE_ATTRIBUTE_READONLY) != 0 || i->shares > 0 ||
+            i->parent == NULL)
             return STATUS_CANNOT_DELETE;
         if (i->children.count > 0)
             return STATUS_DIRECTORY_NOT_EMPTY;

@@ -6,10 +6,49 @@ enum { LIST_DEFAULT = 256, NOTICES_MAX = 65536 };
 static ntstatus file_out(const struct inode *i, struct arena *a, Fl__FileInfo *to)
 {
     info_fill(i, NULL, to);
-    struct slice name = arena_copy(a, inode_name(i));
-    if (name.len != i->name_len)
+    struct slice stored = inode_name(file_of(i));
+    struct slice name = arena_copy(a, stored);
+    if (name.len != stored.len)
         return STATUS_INSUFFICIENT_RESOURCES;
     to->name = pb_bytes(name);
+    return STATUS_OK;
+}
+
+/* Prepends; false when `from` has not that much room left. */
+static bool put_before(uint8_t *room, size_t *from, struct slice bytes)
+{
+    if (bytes.len > *from)
+        return false;
+    *from -= bytes.len;
+    if (bytes.len > 0)
+        memcpy(room + *from, bytes.at, bytes.len);
+    return true;
+}
+
+/* [MS-FSA] 2.1.5.12.30, with ":stream" behind it for a stream. */
+static ntstatus path_out(const struct open *o, struct arena *a, ProtobufCBinaryData *out)
+{
+    static const uint8_t separator[] = {'\\', 0}, colon[] = {':', 0};
+    const struct inode *i = o->inode;
+    size_t most = NAME_PATH_MAX * 2, from = most;
+    uint8_t *room = arena_alloc(a, most);
+    if (room == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    bool fits = true;
+    if (i->stream) {
+        fits = put_before(room, &from, inode_name(i)) &&
+               put_before(room, &from, slice_of(colon, sizeof(colon)));
+        i = i->parent;
+    }
+    size_t end = from;
+    for (; fits && i->id != o->root_inode && i->parent != NULL; i = i->parent) {
+        if (from != end)
+            fits = put_before(room, &from, slice_of(separator, sizeof(separator)));
+        fits = fits && put_before(room, &from, inode_name(i));
+    }
+    if (!fits)
+        return STATUS_NAME_TOO_LONG; /* moved so deep that no path leads there */
+    *out = pb_bytes(slice_of(room + from, most - from));
     return STATUS_OK;
 }
 
@@ -30,6 +69,8 @@ static ntstatus query_info(const struct meta *m, const Fl__QueryInfo *q, struct 
     fl__info_reply__init(reply);
     reply->info = info;
     ntstatus status = file_out(i, a, info);
+    if (status == STATUS_OK && q->path && o != NULL)
+        status = path_out(o, a, &reply->path);
     if (status != STATUS_OK)
         return status;
     r->body_case = FL__REPLY__BODY_INFO;
@@ -116,13 +157,73 @@ static ntstatus query_security(const struct meta *m, const Fl__QuerySecurity *q,
     if (reply == NULL || room == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
     struct writer w = writer_of(room, SECURITY_BYTES_MAX);
-    ntstatus status = security_extract(descriptor_slice(o->inode->descriptor), q->parts, &w);
+    ntstatus status =
+        security_extract(descriptor_slice(file_of(o->inode)->descriptor), q->parts, &w);
     if (status != STATUS_OK)
         return status;
     fl__security_reply__init(reply);
     reply->security_descriptor = pb_bytes(written(&w));
     r->body_case = FL__REPLY__BODY_SECURITY;
     r->security = reply;
+    return STATUS_OK;
+}
+
+/* [MS-FSA] 2.1.5.12.12. */
+static ntstatus query_ea(const struct meta *m, const Fl__QueryEa *q, struct arena *a, Fl__Reply *r)
+{
+    const struct open *o = open_get(m, q->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    if ((o->granted & FILE_READ_EA) == 0)
+        return STATUS_ACCESS_DENIED;
+    struct slice stored = blob_slice(&file_of(o->inode)->ea);
+    Fl__EaReply *reply = arena_alloc(a, sizeof(*reply));
+    struct slice set = arena_copy(a, stored);
+    if (reply == NULL || set.len != stored.len)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__ea_reply__init(reply);
+    reply->set = pb_bytes(set);
+    r->body_case = FL__REPLY__BODY_EA;
+    r->ea = reply;
+    return STATUS_OK;
+}
+
+static Fl__StreamsReply__Stream *stream_out(const struct inode *s, struct arena *a)
+{
+    Fl__StreamsReply__Stream *to = arena_alloc(a, sizeof(*to));
+    struct slice name = arena_copy(a, inode_name(s));
+    if (to == NULL || name.len != s->name_len)
+        return NULL;
+    fl__streams_reply__stream__init(to);
+    to->name = pb_bytes(name);
+    to->size = s->size;
+    to->allocation_size = s->allocation_size;
+    return to;
+}
+
+/* [MS-FSA] 2.1.5.12.29. */
+static ntstatus query_streams(const struct meta *m, const Fl__QueryStreams *q, struct arena *a,
+                              Fl__Reply *r)
+{
+    const struct open *o = open_get(m, q->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    const struct inode *f = file_of(o->inode);
+    Fl__StreamsReply *reply = arena_alloc(a, sizeof(*reply));
+    Fl__FileInfo *info = arena_alloc(a, sizeof(*info));
+    if (reply == NULL || info == NULL || file_out(f, a, info) != STATUS_OK)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__streams_reply__init(reply);
+    reply->info = info;
+    reply->streams = arena_array(a, f->streams.count, sizeof(*reply->streams));
+    for (const struct inode *s = stream_first(f); s != NULL; s = stream_next(s)) {
+        Fl__StreamsReply__Stream *to = reply->streams == NULL ? NULL : stream_out(s, a);
+        if (to == NULL)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        reply->streams[reply->n_streams++] = to;
+    }
+    r->body_case = FL__REPLY__BODY_STREAMS;
+    r->streams = reply;
     return STATUS_OK;
 }
 
@@ -184,6 +285,8 @@ static ntstatus answer(const struct meta *m, const Fl__Query *q, struct arena *a
     case FL__QUERY__BODY_VOLUME: return query_volume(m, q->volume, a, r);
     case FL__QUERY__BODY_CONFIG: return query_config(m, a, r);
     case FL__QUERY__BODY_STATUS: return query_status(m, a, r);
+    case FL__QUERY__BODY_EA: return query_ea(m, q->ea, a, r);
+    case FL__QUERY__BODY_STREAMS: return query_streams(m, q->streams, a, r);
     case FL__QUERY__BODY__NOT_SET:
     case _FL__QUERY__BODY__CASE_IS_INT_SIZE: break;
     }

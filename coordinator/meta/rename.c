@@ -7,6 +7,7 @@ struct renaming {
     struct inode *inode;
     struct inode *victim; /* a file under the new name that goes away, or NULL */
     struct place to;
+    struct name_path stream; /* the new name of a stream */
     struct security_token token;
 };
 
@@ -32,8 +33,8 @@ static ntstatus find_target(struct work *w, struct renaming *r)
     ntstatus status = walk(root, pb_slice(r->c->target), &r->to);
     if (status != STATUS_OK)
         return status;
-    if (r->to.other_stream)
-        return STATUS_NOT_SUPPORTED;
+    if (r->to.data)
+        return STATUS_OBJECT_NAME_INVALID; /* a file cannot become a stream */
     if (r->to.parent == NULL || (r->to.directory && !is_directory(r->inode)))
         return STATUS_OBJECT_NAME_INVALID;
     return r->to.parent->delete_pending ? STATUS_DELETE_PENDING
@@ -50,7 +51,8 @@ static ntstatus check_victim(const struct renaming *r)
         return STATUS_ACCESS_DENIED;
     if (v->delete_pending)
         return STATUS_DELETE_PENDING;
-    if ((rights_on(v, &r->token) & ACCESS_DELETE) == 0 || !list_empty(&v->opens))
+    bool in_use = !list_empty(&v->opens) || v->opens_below > 0; /* or a stream of it */
+    if ((rights_on(v, &r->token) & ACCESS_DELETE) == 0 || in_use)
         return STATUS_ACCESS_DENIED;
     return STATUS_OK;
 }
@@ -64,8 +66,9 @@ static ntstatus check_directory(const struct renaming *r)
         return STATUS_ACCESS_DENIED;
     if ((rights_by(to->descriptor, &r->token) & needed) == 0)
         return STATUS_ACCESS_DENIED;
-    uint32_t all = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    return sharing_violated(to, needed, all) ? STATUS_SHARING_VIOLATION : STATUS_OK;
+    /* The destination is opened as if by a client that keeps it from going away. */
+    uint32_t sharing = FILE_SHARE_READ | FILE_SHARE_WRITE;
+    return sharing_violated(to, needed, sharing) ? STATUS_SHARING_VIOLATION : STATUS_OK;
 }
 
 static void commit(struct work *w, struct renaming *r, uint8_t *name)
@@ -90,12 +93,80 @@ static void commit(struct work *w, struct renaming *r, uint8_t *name)
     inode_tell_others(w, i);
 }
 
+/* ---- streams ------------------------------------------------------------------------------- */
+
+/* [MS-FSA] 2.1.5.15.12.1. The file's own data stays the file's own: exchanging it for a stream is
+ * refused. */
+static ntstatus check_stream(struct renaming *r)
+{
+    ntstatus status = name_parse(pb_slice(r->c->target), &r->stream);
+    if (status != STATUS_OK || !r->stream.has_stream || r->stream.path.len > 0)
+        return STATUS_INVALID_PARAMETER;
+    if (r->stream.index)
+        return STATUS_OBJECT_TYPE_MISMATCH;
+    bool goes = r->inode->delete_pending || file_of(r->inode)->delete_pending;
+    if ((r->open->granted & ACCESS_DELETE) == 0 || goes)
+        return STATUS_ACCESS_DENIED;
+    if (!r->inode->stream)
+        return is_directory(r->inode) ? STATUS_INVALID_PARAMETER : STATUS_NOT_SUPPORTED;
+    if (r->stream.stream.len == 0)
+        return is_directory(r->inode->parent) ? STATUS_INVALID_PARAMETER : STATUS_NOT_SUPPORTED;
+    struct inode *there = stream_get(r->inode->parent, r->stream.stream);
+    if (there == NULL || there == r->inode) /* the name is free, or its own */
+        return STATUS_OK;
+    if (!r->c->replace)
+        return STATUS_OBJECT_NAME_COLLISION;
+    r->victim = there;
+    return list_empty(&there->opens) && there->size == 0 ? STATUS_OK : STATUS_INVALID_PARAMETER;
+}
+
+static ntstatus rename_stream(struct work *w, struct renaming *r)
+{
+    struct inode *i = r->inode, *file = file_of(i);
+    ntstatus status = check_stream(r);
+    if (status != STATUS_OK)
+        return status;
+    struct slice to = r->stream.stream;
+    if (stream_get(file, to) == i) {
+        reply_info(w, i);
+        return STATUS_OK; /* the name it has, perhaps in another case */
+    }
+    uint8_t *name = mem_alloc(w->m->mem, to.len);
+    if (name == NULL || !outbox_reserve(w, unlink_notices(w->m, file))) {
+        mem_free(w->m->mem, name, to.len);
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    memcpy(name, to.at, to.len);
+
+    if (r->victim != NULL)
+        inode_unlink(w, r->victim);
+    stream_remove(i);
+    mem_free(w->m->mem, i->name, i->name_len);
+    i->name = name, i->name_len = (uint16_t)to.len;
+    stream_insert(file, i);
+    i->version = w->m->index;
+    inode_changed(w, file);
+    reply_info(w, i);
+    return STATUS_OK;
+}
+
+/* ---- both ---------------------------------------------------------------------------------- */
+
+static bool names_stream(struct slice target)
+{
+    return target.len >= 2 && target.at[0] == ':' && target.at[1] == 0;
+}
+
 ntstatus apply_rename(struct work *w, const Fl__Rename *c)
 {
     struct renaming r = {.c = c, .open = open_of(w, c->open_id)};
     if (r.open == NULL)
         return STATUS_FILE_CLOSED;
     r.inode = r.open->inode;
+    if (names_stream(pb_slice(c->target)))
+        return rename_stream(w, &r);
+    if (r.inode->stream)
+        return STATUS_INVALID_PARAMETER; /* it cannot leave its file, nor take it along */
     ntstatus status = check_source(&r);
     if (status == STATUS_OK)
         status = find_target(w, &r);
@@ -114,7 +185,9 @@ ntstatus apply_rename(struct work *w, const Fl__Rename *c)
     if (status != STATUS_OK)
         return status;
     uint8_t *name = mem_alloc(w->m->mem, r.to.name.len);
-    size_t notices = inode_notices(r.inode) + reclaim_notices(w->m, r.inode->volume);
+    size_t notices = inode_notices(r.inode);
+    if (r.victim != NULL)
+        notices += unlink_notices(w->m, r.victim);
     if (name == NULL || !outbox_reserve(w, notices)) {
         mem_free(w->m->mem, name, r.to.name.len);
         return STATUS_INSUFFICIENT_RESOURCES;

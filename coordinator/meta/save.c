@@ -99,10 +99,13 @@ static void put_inode(struct sink *s, const struct inode *i)
     put_u64(s, i->version);
     put_u32(s, i->attributes);
     put_u32(s, i->first_group);
-    put_u8(s, i->delete_pending);
-    void *place = s->counting ? NULL : map_get_u64(&s->places, (uintptr_t)i->descriptor);
+    int flags = (i->delete_pending ? INODE_DELETE_PENDING : 0) | (i->stream ? INODE_STREAM : 0);
+    put_u8(s, (uint8_t)flags);
+    void *place =
+        s->counting || i->stream ? NULL : map_get_u64(&s->places, (uintptr_t)i->descriptor);
     put_u32(s, place == NULL ? 0 : (uint32_t)((uintptr_t)place - 1));
     put_blob(s, inode_name(i));
+    put_blob(s, blob_slice(&i->ea));
 }
 
 static void put_group(struct sink *s, const struct group *g)

@@ -100,7 +100,7 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c)
     struct writer wr;
     if (!scratch(w, &wr))
         return STATUS_INSUFFICIENT_RESOURCES;
-    struct inode *i = o->inode;
+    struct inode *i = file_of(o->inode);
     status = security_merge(descriptor_slice(i->descriptor), pb_slice(c->security_descriptor),
                             c->parts, &token, &wr);
     struct descriptor *d = NULL;
@@ -114,6 +114,6 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c)
     if (!o->user_change_time)
         i->change_time = w->now;
     i->version = w->m->index;
-    reply_info(w, i);
+    reply_info(w, o->inode);
     return STATUS_OK;
 }

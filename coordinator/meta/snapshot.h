@@ -12,9 +12,16 @@
 #define SNAPSHOT_MAGIC UINT32_C(0x534d4c46)
 
 enum {
-    SNAPSHOT_VERSION = 1,
+    SNAPSHOT_VERSION = 2,
     SNAPSHOT_CHECK = 8,
-    SNAPSHOT_INODE_MIN = 97, /* bytes of an inode's record without its name: bounds the count */
+    /* Bytes of an inode's record without its name and attributes: bounds the count. */
+    SNAPSHOT_INODE_MIN = 101,
+};
+
+/* Bits of an inode's flags. */
+enum {
+    INODE_DELETE_PENDING = 1,
+    INODE_STREAM = 2, /* its parent is the file; it has no descriptor: the place is 0 */
 };
 
 /* Bits of an open's flags. */

@@ -170,7 +170,7 @@ static void remove_files(struct meta *m, struct volume *v)
     uint64_t slots = volume_slots(m, v);
     for (struct inode *i; (i = inode_first(v)) != NULL;) {
         inode_remove(m, i);
-        tree_init(&i->children, i->children.compare); /* they go as well, one by one */
+        inode_trees_init(i); /* what lies below goes as well, one by one */
         wait_orphan(m, i);
         if (!is_directory(i))
             reclaim_quietly(m, i, slots);

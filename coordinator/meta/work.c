@@ -80,18 +80,22 @@ void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out)
     fl__file_info__init(out);
     out->volume = i->volume->id;
     out->inode = i->id;
-    out->attributes = i->attributes;
-    out->creation_time = i->creation_time;
-    out->access_time = i->access_time;
-    out->write_time = i->write_time;
-    out->change_time = i->change_time;
+    const struct inode *f = file_of(i);
+    out->file_inode = i->stream ? f->id : 0;
+    /* A stream is no directory, even when it is one's. */
+    out->attributes = f->attributes & (i->stream ? ~FILE_ATTRIBUTE_DIRECTORY : UINT32_MAX);
+    out->creation_time = f->creation_time;
+    out->access_time = f->access_time;
+    out->write_time = f->write_time;
+    out->change_time = f->change_time;
+    out->ea_size = (uint32_t)f->ea.len;
     out->size = i->size;
     out->allocation_size = i->allocation_size;
     out->links = 1;
-    out->delete_pending = i->delete_pending;
+    out->delete_pending = i->delete_pending || f->delete_pending;
     out->first_group = i->first_group;
     out->version = i->version;
-    out->parent_inode = i->parent == NULL ? 0 : i->parent->id;
+    out->parent_inode = f->parent == NULL ? 0 : f->parent->id;
     out->data_id = i->data_id;
     /* The last waiting command's own answer ends the time in which nothing may be kept. */
     const struct invalidation *v = i->invalidation;
@@ -103,11 +107,12 @@ void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out)
 static void fill_file(struct work *w, const struct inode *i)
 {
     struct answer *answer = w->answer;
+    struct slice name = inode_name(file_of(i));
     info_fill(i, w, &answer->file);
-    must(i->name_len <= sizeof(answer->name));
-    if (i->name_len > 0)
-        memcpy(answer->name, i->name, i->name_len);
-    answer->file.name = pb_bytes(slice_of(answer->name, i->name_len));
+    must(name.len <= sizeof(answer->name));
+    if (name.len > 0)
+        memcpy(answer->name, name.at, name.len);
+    answer->file.name = pb_bytes(slice_of(answer->name, name.len));
 }
 
 void reply_info(struct work *w, const struct inode *i)
@@ -124,7 +129,7 @@ void reply_open(struct work *w, const struct open *o, uint32_t action, uint32_t 
 {
     struct answer *answer = w->answer;
     fill_file(w, o->inode);
-    if (o->inode->id == o->root_inode)
+    if (file_of(o->inode)->id == o->root_inode)
         answer->file.name = (ProtobufCBinaryData){0}; /* a share's root has no name in it */
     fl__open_reply__init(&answer->open);
     answer->open.open_id = o->id;

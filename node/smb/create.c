@@ -77,8 +77,6 @@ static ntstatus check_contexts(const struct create_contexts *c)
         return STATUS_INVALID_PARAMETER; /* 3.3.5.9.10, 3.3.5.9.12 */
     if (c->dhnc || c->dh2c)
         return STATUS_OBJECT_NAME_NOT_FOUND; /* nothing durable was ever granted */
-    if (c->has_ea && c->ea.len > 0)
-        return STATUS_EAS_NOT_SUPPORTED;
     if (c->twrp && c->timewarp != 0)
         return STATUS_OBJECT_NAME_NOT_FOUND; /* there are no earlier versions */
     if (c->has_security && c->security.len > SECURITY_BYTES_MAX)
@@ -90,9 +88,8 @@ static ntstatus check_contexts(const struct create_contexts *c)
 static ntstatus check_name(struct job *j)
 {
     uint32_t *options = &j->req.options;
-    bool only_opens = j->req.disposition == FILE_OPEN || j->req.disposition == FILE_OVERWRITE;
-    if (j->name.stream.len > 0) /* named streams: a volume without FILE_NAMED_STREAMS */
-        return only_opens ? STATUS_OBJECT_NAME_NOT_FOUND : STATUS_OBJECT_NAME_INVALID;
+    if (j->name.stream.len > 0)
+        return (*options & FILE_DIRECTORY_FILE) != 0 ? STATUS_NOT_A_DIRECTORY : STATUS_OK;
     if (j->name.index || j->name.trailing) {
         bool may_be_file =
             (*options & FILE_NON_DIRECTORY_FILE) != 0 ||
@@ -133,18 +130,12 @@ static ntstatus parse(const struct smb_request *r, struct job *j)
     return STATUS_OK;
 }
 
-static ProtobufCBinaryData borrowed(struct slice s)
-{
-    /* protobuf-c has no const; packing does not write. */
-    return (ProtobufCBinaryData){.len = s.len, .data = (uint8_t *)(uintptr_t)s.at};
-}
-
-static void fill_open(const struct smb_request *r, const struct job *j, Fl__Open *open)
+static ntstatus fill_open(struct smb_request *r, const struct job *j, Fl__Open *open)
 {
     fl__open__init(open);
     open->volume = r->tree->volume;
     open->root_inode = r->tree->root_inode;
-    open->path = borrowed(j->name.path);
+    open->path = borrowed(j->name.stream.len > 0 ? j->req.name : j->name.path);
     open->desired_access = j->req.desired_access;
     open->share_access = j->req.share_access;
     open->disposition = j->req.disposition;
@@ -159,6 +150,8 @@ static void fill_open(const struct smb_request *r, const struct job *j, Fl__Open
     if (j->contexts.dh2q)
         open->create_guid =
             borrowed(slice_of(j->contexts.create_guid, sizeof(j->contexts.create_guid)));
+    bool has_ea = j->contexts.has_ea && j->contexts.ea.len > 0;
+    return has_ea ? ea_changes(r, j->contexts.ea, &open->ea) : STATUS_OK;
 }
 
 /* The open that the coordinator has granted and that cannot be kept here. */
@@ -187,7 +180,7 @@ static struct create_contexts_reply contexts_of(const struct smb *s, const struc
         .mxac_status = unchanged ? STATUS_NONE_MAPPED : STATUS_OK,
         .maximal_access = unchanged ? 0 : opened->maximal_access,
         .qfid = j->contexts.qfid,
-        .file_id = opened->info->inode,
+        .file_id = file_id_of(opened->info),
         .volume_id = volume_serial(s, opened->info->volume),
     };
 }
@@ -258,11 +251,11 @@ void cmd_create(struct smb *s, struct smb_request *r)
     if (c == NULL)
         return;
     Fl__Open *open = request_new(r, Fl__Open);
-    if (open == NULL) {
-        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+    status = open != NULL ? fill_open(r, j, open) : STATUS_INSUFFICIENT_RESOURCES;
+    if (status != STATUS_OK) {
+        request_fail(s, r, status);
         return;
     }
-    fill_open(r, j, open);
     c->body_case = FL__COMMAND__BODY_OPEN;
     c->open = open;
     r->scratch = j;

@@ -77,6 +77,7 @@ static bool add(struct dir_job *j, const Fl__FileInfo *info, struct slice name, 
         .allocation_size = info->allocation_size,
         .file_id = file_id,
         .attributes = info->attributes,
+        .ea_size = info->ea_size,
         .name = name,
         .short_name = name_short(name, room),
     };

@@ -37,6 +37,31 @@ void open_wake(struct smb *s, struct smb_open *o);
 /* Asks the coordinator about the open's file; the answer goes to `done`. */
 void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open *o,
                      smb_meta_done *done);
+/* The same with the path, as it is stored. */
+void open_query_path(struct smb *s, struct smb_request *r, const struct smb_open *o,
+                     smb_meta_done *done);
+
+/* The open of a named stream? */
+bool open_is_stream(const struct smb_open *o);
+/* The number clients see for a file: a stream has its file's. */
+uint64_t file_id_of(const Fl__FileInfo *info);
+/* Borrowed bytes as protobuf-c wants them; packing does not write. */
+ProtobufCBinaryData borrowed(struct slice s);
+
+struct smb_query_info_req;
+/* QUERY_INFO of FileFullEaInformation and FileStreamInformation, and SET_INFO of the former: answer
+ * by themselves. `req` and `list` live as long as the request. */
+void query_ea(struct smb *s, struct smb_request *r, const struct smb_open *o,
+              const struct smb_query_info_req *req);
+void query_streams(struct smb *s, struct smb_request *r, const struct smb_open *o,
+                   const struct smb_query_info_req *req);
+void set_ea(struct smb *s, struct smb_request *r, const struct smb_open *o, struct slice list);
+/* The reply to QUERY_INFO and SET_INFO. */
+void query_info_reply(struct smb *s, struct smb_request *r, ntstatus status, struct slice output);
+void set_info_reply(struct smb *s, struct smb_request *r);
+/* A stranger's list of extended attributes as what Open.ea and SetEa.changes hold, in the request's
+ * memory. */
+ntstatus ea_changes(struct smb_request *r, struct slice list, ProtobufCBinaryData *out);
 
 /* The facts of a CREATE or CLOSE response; times of writes that only this node knows included. */
 struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode *inode);

@@ -25,7 +25,7 @@ static struct writer output_of(struct smb_request *r, uint32_t wanted, uint32_t 
     return writer_of(at, at != NULL ? size : 0);
 }
 
-static void send(struct smb *s, struct smb_request *r, ntstatus status, struct slice output)
+void query_info_reply(struct smb *s, struct smb_request *r, ntstatus status, struct slice output)
 {
     struct writer *w = request_writer(s, r, QUERY_INFO_RSP_SIZE + output.len + 8);
     if (w == NULL)
@@ -51,27 +51,28 @@ static struct fscc_file file_of(const struct smb *s, const struct smb_open *o,
         .links = info->links,
         .delete_pending = info->delete_pending,
         .directory = o->directory,
-        .file_id = info->inode,
+        .file_id = file_id_of(info),
+        .ea_size = info->ea_size,
         .volume_serial = volume_serial(s, info->volume),
         .granted_access = o->granted_access,
         .mode = o->mode,
         .position = o->position,
-        .path = open_path(o),
     };
 }
 
 static void answer_file(struct smb *s, struct smb_request *r, const struct smb_open *o,
-                        const Fl__FileInfo *info)
+                        const Fl__InfoReply *reply)
 {
     const struct query_job *j = r->scratch;
-    struct fscc_file file = file_of(s, o, info);
+    struct fscc_file file = file_of(s, o, reply->info);
     uint8_t room[2 * NAME_SHORT_MAX];
-    struct slice name = name_last(file.path);
+    struct slice name = name_last(open_path(o));
     file.short_name = name_is_short(name) ? name : name_short(name, room);
+    file.path = slice_of(reply->path.data, reply->path.len);
     struct writer out = output_of(r, j->req.output_length, FILE_OUTPUT_MAX);
     ntstatus status = fscc_encode_file(j->req.info_class, &file, &out);
     if (status == STATUS_OK || status == STATUS_BUFFER_OVERFLOW)
-        send(s, r, status, written(&out));
+        query_info_reply(s, r, status, written(&out));
     else
         request_fail(s, r, status);
 }
@@ -86,7 +87,7 @@ static void file_info(struct smb *s, struct smb_request *r, const Fl__Reply *rep
     }
     if (!o->directory)
         inode_learn(o->inode, info);
-    answer_file(s, r, o, info);
+    answer_file(s, r, o, reply->info);
 }
 
 /* Classes about the handle and not the file: nothing to ask. */
@@ -94,8 +95,15 @@ static bool is_of_handle(uint8_t info_class)
 {
     return info_class == FILE_ACCESS_INFORMATION || info_class == FILE_POSITION_INFORMATION ||
            info_class == FILE_MODE_INFORMATION || info_class == FILE_ALIGNMENT_INFORMATION ||
-           info_class == FILE_INTERNAL_INFORMATION || info_class == FILE_ID_INFORMATION ||
-           info_class == FILE_NORMALIZED_NAME_INFORMATION;
+           info_class == FILE_INTERNAL_INFORMATION || info_class == FILE_ID_INFORMATION;
+}
+
+static void answer_handle(struct smb *s, struct smb_request *r, struct smb_open *o)
+{
+    Fl__InfoReply known;
+    fl__info_reply__init(&known);
+    known.info = &o->info;
+    answer_file(s, r, o, &known);
 }
 
 static void query_file(struct smb *s, struct smb_request *r, struct smb_open *o)
@@ -112,7 +120,13 @@ static void query_file(struct smb *s, struct smb_request *r, struct smb_open *o)
     else if (j->req.info_class == FILE_ID_INFORMATION && r->conn->dialect < 0x0300)
         request_fail(s, r, STATUS_NOT_SUPPORTED);
     else if (is_of_handle(j->req.info_class))
-        answer_file(s, r, o, &o->info);
+        answer_handle(s, r, o);
+    else if (j->req.info_class == FILE_FULL_EA_INFORMATION)
+        query_ea(s, r, o, &j->req);
+    else if (j->req.info_class == FILE_STREAM_INFORMATION)
+        query_streams(s, r, o, &j->req);
+    else if (j->req.info_class == FILE_NORMALIZED_NAME_INFORMATION)
+        open_query_path(s, r, o, file_info);
     else
         open_query_info(s, r, o, file_info);
 }
@@ -142,7 +156,7 @@ static void volume_info(struct smb *s, struct smb_request *r, const Fl__Reply *r
     struct writer out = output_of(r, j->req.output_length, VOLUME_OUTPUT_MAX);
     ntstatus status = fscc_encode_volume(j->req.info_class, &j->volume, &out);
     if (status == STATUS_OK || status == STATUS_BUFFER_OVERFLOW)
-        send(s, r, status, written(&out));
+        query_info_reply(s, r, status, written(&out));
     else
         request_fail(s, r, status);
 }
@@ -190,7 +204,7 @@ static void security_info(struct smb *s, struct smb_request *r, const Fl__Reply 
         request_fail_data(s, r, STATUS_BUFFER_TOO_SMALL, written(&w));
         return;
     }
-    send(s, r, STATUS_OK, slice_of(sd->data, sd->len));
+    query_info_reply(s, r, STATUS_OK, slice_of(sd->data, sd->len));
 }
 
 static void query_security(struct smb *s, struct smb_request *r, const struct smb_open *o)

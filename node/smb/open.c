@@ -273,8 +273,8 @@ ntstatus reply_failure(const Fl__Reply *reply)
     return status_is_error(reply->status) ? reply->status : STATUS_INTERNAL_ERROR;
 }
 
-void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open *o,
-                     smb_meta_done *done)
+static void ask(struct smb *s, struct smb_request *r, uint64_t open_id, bool path,
+                smb_meta_done *done)
 {
     Fl__Query *q = request_query_new(s, r);
     if (q == NULL)
@@ -285,10 +285,36 @@ void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open
         return;
     }
     fl__query_info__init(info);
-    info->open_id = o->open_id;
+    info->open_id = open_id;
+    info->path = path;
     q->body_case = FL__QUERY__BODY_INFO;
     q->info = info;
     request_query(s, r, q, done);
+}
+
+void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open *o,
+                     smb_meta_done *done)
+{
+    ask(s, r, o->open_id, false, done);
+}
+
+void open_query_path(struct smb *s, struct smb_request *r, const struct smb_open *o,
+                     smb_meta_done *done)
+{
+    ask(s, r, o->open_id, true, done);
+}
+
+bool open_is_stream(const struct smb_open *o) { return o->info.file_inode != 0; }
+
+uint64_t file_id_of(const Fl__FileInfo *info)
+{
+    return info->file_inode != 0 ? info->file_inode : info->inode;
+}
+
+ProtobufCBinaryData borrowed(struct slice s)
+{
+    /* protobuf-c has no const. */
+    return (ProtobufCBinaryData){.len = s.len, .data = (uint8_t *)(uintptr_t)s.at};
 }
 
 struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode *inode)

@@ -16,7 +16,7 @@ struct set_job {
     struct name_path target;
 };
 
-static void done(struct smb *s, struct smb_request *r)
+void set_info_reply(struct smb *s, struct smb_request *r)
 {
     struct writer *w = request_writer(s, r, 8);
     if (w == NULL)
@@ -42,7 +42,7 @@ static bool succeeded(struct smb *s, struct smb_request *r, const Fl__Reply *rep
 static void was_set(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     if (succeeded(s, r, reply))
-        done(s, r);
+        set_info_reply(s, r);
 }
 
 /* A message of the command in the request's arena; NULL: failed already. */
@@ -74,7 +74,7 @@ static void basic_was_set(struct smb *s, struct smb_request *r, const Fl__Reply 
         o->write_time = 0;
         o->inode->write_time = 0;
     }
-    done(s, r);
+    set_info_reply(s, r);
 }
 
 static ntstatus check_attributes(const struct smb_open *o, uint32_t attributes)
@@ -123,20 +123,29 @@ static void was_renamed(struct smb *s, struct smb_request *r, const Fl__Reply *r
     struct smb_open *o = request_its_open(s, r);
     if (!succeeded(s, r, reply))
         return;
-    (void)open_set_path(s, o, j->target.path); /* without memory it shows its old name */
-    done(s, r);
+    if (!open_is_stream(o))
+        (void)open_set_path(s, o, j->target.path); /* without memory it shows its old name */
+    set_info_reply(s, r);
+}
+
+static ntstatus check_target(const struct smb_open *o, struct set_job *j)
+{
+    struct slice name = j->set.rename.name;
+    ntstatus status = name_parse(name, &j->target);
+    if (name.len >= 2 && name.at[0] == ':' && name.at[1] == 0) /* [MS-FSA] 2.1.5.15.12.1 */
+        return status == STATUS_OK ? STATUS_OK : STATUS_INVALID_PARAMETER;
+    if (status != STATUS_OK)
+        return status;
+    if (j->target.path.len == 0 || j->target.trailing || j->target.has_stream)
+        return STATUS_OBJECT_NAME_INVALID;
+    /* The share's root stays where it is. */
+    return o->path_len == 0 ? STATUS_INVALID_PARAMETER : STATUS_OK;
 }
 
 static void set_name(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
     struct set_job *j = r->scratch;
-    ntstatus status = name_parse(j->set.rename.name, &j->target);
-    if (status == STATUS_OK && j->target.has_stream)
-        status = STATUS_NOT_SUPPORTED;
-    if (status == STATUS_OK && (j->target.path.len == 0 || j->target.trailing))
-        status = STATUS_OBJECT_NAME_INVALID;
-    if (status == STATUS_OK && o->path_len == 0)
-        status = STATUS_INVALID_PARAMETER; /* the share's root stays where it is */
+    ntstatus status = check_target(o, j);
     if (status != STATUS_OK) {
         request_fail(s, r, status);
         return;
@@ -148,9 +157,7 @@ static void set_name(struct smb *s, struct smb_request *r, struct smb_open *o)
     fl__rename__init(body);
     body->open_id = o->open_id;
     body->root_inode = r->tree->root_inode;
-    /* protobuf-c has no const; packing does not write. */
-    body->target.data = (uint8_t *)(uintptr_t)j->target.path.at;
-    body->target.len = j->target.path.len;
+    body->target = borrowed(j->target.has_stream ? j->set.rename.name : j->target.path);
     body->replace = j->set.rename.replace;
     body->token = r->session->token;
     c->body_case = FL__COMMAND__BODY_RENAME;
@@ -301,7 +308,7 @@ static void valid_length_is(struct smb *s, struct smb_request *r, const Fl__Repl
     else if (j->set.size > info->size)
         request_fail(s, r, STATUS_INVALID_PARAMETER);
     else
-        done(s, r);
+        set_info_reply(s, r);
 }
 
 /* ---- files
@@ -311,7 +318,7 @@ static void set_mode(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
     const struct set_job *j = r->scratch;
     o->mode = j->set.mode;
-    done(s, r); /* everything is written through in any case */
+    set_info_reply(s, r); /* everything is written through in any case */
 }
 
 static void set_file(struct smb *s, struct smb_request *r, struct smb_open *o)
@@ -340,9 +347,11 @@ static void set_file(struct smb *s, struct smb_request *r, struct smb_open *o)
         open_query_info(s, r, o, valid_length_is);
     else if (info_class == FILE_MODE_INFORMATION)
         set_mode(s, r, o);
+    else if (info_class == FILE_FULL_EA_INFORMATION)
+        set_ea(s, r, o, j->set.ea);
     else if (info_class == FILE_POSITION_INFORMATION) {
         o->position = j->set.size;
-        done(s, r);
+        set_info_reply(s, r);
     } else
         request_fail(s, r, STATUS_NOT_SUPPORTED);
 }
@@ -369,8 +378,7 @@ static void set_security(struct smb *s, struct smb_request *r, struct smb_open *
     fl__set_security__init(body);
     body->open_id = o->open_id;
     body->parts = j->req.additional;
-    body->security_descriptor.data = (uint8_t *)(uintptr_t)j->req.buffer.at;
-    body->security_descriptor.len = j->req.buffer.len;
+    body->security_descriptor = borrowed(j->req.buffer);
     body->token = r->session->token;
     c->body_case = FL__COMMAND__BODY_SET_SECURITY;
     c->set_security = body;

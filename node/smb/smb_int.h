@@ -202,6 +202,7 @@ struct smb_open {
     bool meta_closed;    /* the coordinator has been told */
     uint64_t position;   /* FilePositionInformation */
     uint32_t mode;       /* FileModeInformation */
+    uint32_t ea_index;   /* [MS-SMB2] 3.3.5.20.1 CurrentEaIndex, from 0 */
     struct list waiters; /* smb_request.work: a FLUSH, a QUERY_DIRECTORY behind another */
 
     struct { /* [MS-SMB2] 3.3.5.18 */

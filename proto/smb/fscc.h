@@ -148,6 +148,7 @@ struct fscc_file {
     uint32_t links;
     bool delete_pending, directory;
     uint64_t file_id, volume_serial;
+    uint32_t ea_size; /* of the extended attributes as a set (ea.h) */
     uint32_t granted_access, mode;
     uint64_t position;
     struct slice short_name; /* UTF-16LE: AlternateName; empty: there is none */
@@ -155,22 +156,36 @@ struct fscc_file {
         path; /* UTF-16LE from the share's root, without leading separator: NormalizedName */
 };
 
+/* EaSize as clients know it: of the set (ea.h), and four more for a header, as OS/2 had it
+ * ([MS-FSA] 2.1.5.12.10; Windows has it so in directory entries too). */
+uint32_t fscc_ea_size(uint32_t set_len);
 /* Attributes as the wire has them: never all zero. */
 uint32_t fscc_attributes(uint32_t stored);
 /* QUERY_INFO of SMB2_0_INFO_FILE. STATUS_INVALID_INFO_CLASS for what cannot be queried,
  * STATUS_NOT_SUPPORTED for classes of local use ([MS-SMB2] 3.3.5.20.1),
- * STATUS_OBJECT_NAME_NOT_FOUND for an alternate name that there is not, STATUS_NO_EAS_ON_FILE
- * for EAs. */
+ * STATUS_OBJECT_NAME_NOT_FOUND for an alternate name that there is not. Extended attributes are
+ * written by ea_write, streams by fscc_write_stream. */
 ntstatus fscc_encode_file(uint8_t info_class, const struct fscc_file *f, struct writer *w);
 /* The access the handle needs for this query ([MS-FSA] 2.1.5.12): 0 or FILE_READ_ATTRIBUTES ... */
 uint32_t fscc_query_access(uint8_t info_class);
+
+#define FSCC_STREAM_LEAST                                                                          \
+    32u /* of FileStreamInformation's buffer: the size of Windows' structure */
+#define FSCC_NO_STREAM SIZE_MAX
+struct fscc_stream {
+    struct slice name; /* UTF-16LE, bare; empty: the file's own data */
+    uint64_t size, allocation_size;
+};
+/* Appends an entry of FileStreamInformation; `*last` is where the one before begins, FSCC_NO_STREAM
+ * for none. False, and nothing written, when it does not fit. */
+bool fscc_write_stream(struct writer *w, size_t *last, const struct fscc_stream *stream);
 
 /* ---- directories --------------------------------------------------------------------------- */
 
 struct fscc_entry {
     uint64_t creation_time, access_time, write_time, change_time;
     uint64_t size, allocation_size, file_id;
-    uint32_t attributes;
+    uint32_t attributes, ea_size;
     struct slice name;       /* UTF-16LE */
     struct slice short_name; /* at most 24 bytes; empty: it has none */
 };
@@ -238,11 +253,12 @@ struct fscc_set {
         uint32_t disposition;          /* FILE_DISPOSITION_*; plain Disposition: 0 or DELETE */
         uint64_t size;                 /* Allocation, EndOfFile, ValidDataLength, Position */
         uint32_t mode;
+        struct slice ea; /* a list for ea_decode, borrowed */
     };
 };
 
 /* STATUS_INVALID_INFO_CLASS for what cannot be set, STATUS_NOT_SUPPORTED for what this server
- * has not (links, short names, quotas, EAs: STATUS_EAS_NOT_SUPPORTED),
+ * has not (links, short names, quotas),
  * STATUS_INFO_LENGTH_MISMATCH for a short buffer, STATUS_INVALID_PARAMETER for values out of
  * range. */
 ntstatus fscc_decode_set(uint8_t info_class, struct slice buffer, struct fscc_set *out);

@@ -85,7 +85,7 @@ static void write_fixed(struct writer *w, const struct shape *s, const struct fs
         write_common(w, e);
     write_u32(w, (uint32_t)e->name.len);
     if (s->ea)
-        write_u32(w, 0);
+        write_u32(w, fscc_ea_size(e->ea_size));
     if (s->tag)
         write_u32(w, 0);
     if (!s->id_last)

@@ -91,10 +91,10 @@ static ntstatus unsupported(struct slice b, struct fscc_set *out)
     return STATUS_NOT_SUPPORTED;
 }
 
-static ntstatus no_eas(struct slice b, struct fscc_set *out)
+static ntstatus ea_list(struct slice b, struct fscc_set *out)
 {
-    (void)b, (void)out;
-    return STATUS_EAS_NOT_SUPPORTED;
+    out->ea = b;
+    return STATUS_OK;
 }
 
 static const struct {
@@ -109,7 +109,7 @@ static const struct {
     {FILE_DISPOSITION_INFORMATION, 1, ACCESS_DELETE, disposition},
     {FILE_DISPOSITION_INFORMATION_EX, 4, ACCESS_DELETE, disposition_ex},
     {FILE_POSITION_INFORMATION, 8, 0, size},
-    {FILE_FULL_EA_INFORMATION, 0, FILE_WRITE_EA, no_eas},
+    {FILE_FULL_EA_INFORMATION, 0, FILE_WRITE_EA, ea_list},
     {FILE_MODE_INFORMATION, 4, 0, mode},
     {FILE_ALLOCATION_INFORMATION, 8, FILE_WRITE_DATA, size},
     {FILE_END_OF_FILE_INFORMATION, 8, FILE_WRITE_DATA, size},

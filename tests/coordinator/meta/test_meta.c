@@ -16,8 +16,15 @@ struct stream {
 };
 
 static const char *const paths[] = {
-    "a",       "A",           "b", "dir",      "dir\\a",     "dir\\sub",  "dir\\b", "dir2",
-    "dir2\\a", "dir\\sub\\c", "",  "c::$DATA", "missing\\x", "dir2\\dir", "b\\x",   "d"};
+    "a",       "A",           "b",   "dir",      "dir\\a",     "dir\\sub",  "dir\\b",    "dir2",
+    "dir2\\a", "dir\\sub\\c", "",    "c::$DATA", "missing\\x", "dir2\\dir", "b\\x",      "d",
+    "a:s",     "b:s:$DATA",   "a:t", "dir:s",    "new:s",      ":s",        ":S2:$DATA", "dir:t"};
+
+/* Sets of extended attributes (proto/smb/ea.h), as changes to one; the last is none. */
+static const struct slice eas[] = {{(const uint8_t *)"\0\1\2\0A\0v1", 8},
+                                   {(const uint8_t *)"\0\1\0\0a\0\200\1\1\0B\0x", 13},
+                                   {NULL, 0},
+                                   {(const uint8_t *)"\0\1\0\0A", 5}};
 
 static uint32_t pick(struct stream *s, uint32_t below)
 {
@@ -53,6 +60,7 @@ static void fill_open(struct stream *s, Fl__Command *c)
     o->attributes = pick(s, 8) == 0 ? FILE_ATTRIBUTE_READONLY : 0;
     o->share_mask = FILE_ALL_ACCESS;
     o->token = &s->r->token;
+    o->ea = pb_bytes(eas[pick(s, array_len(eas))]);
     c->body_case = FL__COMMAND__BODY_OPEN;
     c->open = o;
 }
@@ -84,14 +92,18 @@ static void fill_change(struct stream *s, Fl__Command *c)
     fl__set_basic__init(b);
     fl__set_disposition__init(d);
     fl__set_allocation__init(a);
-    b->open_id = d->open_id = a->open_id = some_open(s);
+    Fl__SetEa *e = make(s, sizeof(*e));
+    fl__set_ea__init(e);
+    b->open_id = d->open_id = a->open_id = e->open_id = some_open(s);
+    e->changes = pb_bytes(eas[pick(s, array_len(eas))]);
     b->write_time = (int64_t)pick(s, 4) - 2;
     b->change_time = (int64_t)pick(s, 4) - 2;
     b->attributes = pick(s, 2) * FILE_ATTRIBUTE_HIDDEN;
     d->delete_pending = pick(s, 3) > 0;
     a->allocation_size = prng_below(&s->p, 50000);
-    switch (pick(s, 3)) {
+    switch (pick(s, 4)) {
     case 0: c->body_case = FL__COMMAND__BODY_SET_BASIC, c->set_basic = b; break;
+    case 2: c->body_case = FL__COMMAND__BODY_SET_EA, c->set_ea = e; break;
     case 1: c->body_case = FL__COMMAND__BODY_SET_DISPOSITION, c->set_disposition = d; break;
     default: c->body_case = FL__COMMAND__BODY_SET_ALLOCATION, c->set_allocation = a; break;
     }

@@ -22,7 +22,7 @@ static const struct row rows[] = {
     {"over an open file", "b", "held", true, STATUS_ACCESS_DENIED},
     {"no such directory", "b", "no\\b", false, STATUS_OBJECT_PATH_NOT_FOUND},
     {"through a file", "b", "ro\\b", false, STATUS_OBJECT_PATH_NOT_FOUND},
-    {"to a stream", "b", "c:s", false, STATUS_NOT_SUPPORTED},
+    {"to a stream", "b", "c:s", false, STATUS_OBJECT_NAME_INVALID},
     {"to nothing", "b", "", false, STATUS_INVALID_PARAMETER},
     {"bad name", "b", "c*", false, STATUS_OBJECT_NAME_INVALID},
     {"file with a trailing separator", "b", "c\\", false, STATUS_OBJECT_NAME_INVALID},

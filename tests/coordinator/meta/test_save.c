@@ -10,6 +10,13 @@ static void fill(struct rig *r)
     uint64_t id = rig_create(r, 1, "d\\f");
     rig_set_size(r, 1, id, 100);
     rig_create(r, 2, "D\\F");
+    rig_create(r, 2, "d\\f:stream");
+    rig_close(r, 1, rig_create(r, 1, "d:other"));
+    Fl__SetEa ea = FL__SET_EA__INIT;
+    ea.open_id = id;
+    ea.changes = pb_bytes(slice_of("\0\1\2\0A\0v1", 8));
+    RIG_COMMAND(SET_EA, set_ea, &ea);
+    must(rig_apply(r, 1, &command)->status == STATUS_OK);
     assert_null(rig_set_size(r, 1, id, 10)); /* waits */
     rig_must_open(
         r, 3,

@@ -1,6 +1,6 @@
 /* Files and directories through the whole core, with the coordinator and the disks played by hand:
  * what is asked of them, in which order, and what the client is told.
- * covers: open.c create.c data.c info.c set.c dir.c */
+ * covers: ea.c open.c create.c data.c info.c set.c dir.c */
 #include "tests/lib/unit.h"
 #include "tests/node/smb/rig.h"
 
@@ -530,7 +530,8 @@ static const struct {
      STATUS_OBJECT_NAME_INVALID},
     {"trailing, a directory", "a\\", WITH(.options, FILE_DIRECTORY_FILE), STATUS_OK},
     {"the unnamed stream", "a::$DATA", WITH(.options, 0), STATUS_OK},
-    {"a stream", "a:b", WITH(.options, 0), STATUS_OBJECT_NAME_INVALID},
+    {"a stream", "a:b", WITH(.options, 0), STATUS_OK},
+    {"a stream as a directory", "a:b", WITH(.options, FILE_DIRECTORY_FILE), STATUS_NOT_A_DIRECTORY},
 };
 
 static void create_checks(void **state)
@@ -731,6 +732,132 @@ static void query(uint8_t type, uint8_t info_class, uint32_t room)
     client_send(&cl);
 }
 
+static void reply_path(const char *name)
+{
+    Fl__InfoReply info = FL__INFO_REPLY__INIT;
+    Fl__Reply reply = FL__REPLY__INIT;
+    uint8_t wide[64] = {0};
+    for (size_t i = 0; name[i] != '\0'; i++)
+        wide[2 * i] = (uint8_t)name[i];
+    info.info = &file;
+    info.path = (ProtobufCBinaryData){2 * strlen(name), wide};
+    reply.info = &info;
+    reply.body_case = FL__REPLY__BODY_INFO;
+    meta_wanted(0, META_INFO);
+    rig_reply(&rig, &reply);
+}
+
+/* ---- extended attributes, streams ---- */
+
+static const uint8_t ea_set[] = "\0\1\2\0A\0v1"
+                                "\200\1\1\0B\0x"; /* 8 and 7 bytes */
+
+static void query_ea_list(uint32_t flags, uint32_t index, uint32_t room, struct slice names)
+{
+    struct smb_query_info_req req = {.info_type = SMB2_0_INFO_FILE,
+                                     .info_class = FILE_FULL_EA_INFORMATION,
+                                     .output_length = room,
+                                     .additional = index,
+                                     .flags = flags,
+                                     .file_id = id,
+                                     .input = names};
+    smb_query_info_req_encode(client_begin(&cl, SMB2_QUERY_INFO, 0), &req);
+    client_send(&cl);
+}
+
+static void reply_ea(size_t len)
+{
+    Fl__EaReply ea = FL__EA_REPLY__INIT;
+    Fl__Reply reply = FL__REPLY__INIT;
+    ea.set = (ProtobufCBinaryData){len, (uint8_t *)(uintptr_t)ea_set};
+    reply.ea = &ea;
+    reply.body_case = FL__REPLY__BODY_EA;
+    meta_wanted(0, FL__QUERY__BODY_EA);
+    rig_reply(&rig, &reply);
+}
+
+static void extended_attributes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t flags, index, room;
+        const char *names; /* what is asked for by name; 9 bytes each */
+        size_t set;
+        ntstatus status;
+        size_t output;
+    } rows[] = {
+        {"none", 0, 0, 100, "", 0, STATUS_NO_EAS_ON_FILE, 0},
+        {"all", SL_RESTART_SCAN, 0, 100, "", 15, STATUS_OK, 23},
+        {"no more", 0, 0, 100, "", 15, STATUS_NO_MORE_EAS, 0},
+        {"one does not fit", SL_RESTART_SCAN, 0, 22, "", 15, STATUS_BUFFER_OVERFLOW, 12},
+        {"so it is the next", 0, 0, 11, "", 15, STATUS_OK, 11},
+        {"none fits", SL_RESTART_SCAN, 0, 11, "", 15, STATUS_BUFFER_TOO_SMALL, 0},
+        {"single", SL_RESTART_SCAN | SL_RETURN_SINGLE_ENTRY, 0, 100, "", 15, STATUS_OK, 12},
+        {"the next", SL_RETURN_SINGLE_ENTRY, 0, 100, "", 15, STATUS_OK, 11},
+        {"index", SL_INDEX_SPECIFIED, 2, 100, "", 15, STATUS_OK, 11},
+        {"index 0", SL_INDEX_SPECIFIED, 0, 100, "", 15, STATUS_NONEXISTENT_EA_ENTRY, 0},
+        {"index beyond", SL_INDEX_SPECIFIED, 3, 100, "", 15, STATUS_NONEXISTENT_EA_ENTRY, 0},
+        {"by name", 0, 0, 100, "b", 15, STATUS_OK, 11},
+        {"by a name that is not there", 0, 0, 100, "c", 15, STATUS_OK, 10},
+        {"by a bad name", 0, 0, 100, "*", 15, STATUS_INVALID_EA_NAME, 0},
+    };
+    hold();
+    for (size_t i = 0; i < array_len(rows); i++) {
+        uint8_t names[7] = {0, 0, 0, 0, 1, (uint8_t)rows[i].names[0], 0};
+        query_ea_list(rows[i].flags, rows[i].index, rows[i].room,
+                      slice_of(names, rows[i].names[0] != '\0' ? sizeof(names) : 0));
+        reply_ea(rows[i].set);
+        assert_true(client_receive(&cl));
+        if (cl.header.status != rows[i].status)
+            fail_msg("row '%s': status %#x", rows[i].name, cl.header.status);
+        struct slice output = {0};
+        if (rows[i].output > 0)
+            assert_int_equal(smb_output_decode(cl.message, &output), STATUS_OK);
+        assert_row(rows[i].name, output.len == rows[i].output);
+    }
+    send_set(FILE_FULL_EA_INFORMATION, "\0\0\0\0\0\1\2\0A\0v1", 12);
+    meta_wanted(FL__COMMAND__BODY_SET_EA, 0);
+    reply_file(STATUS_OK);
+    answered(STATUS_OK);
+    send_set(FILE_FULL_EA_INFORMATION, "\0\0\0\0\0\1\2\0A\0v1", 11);
+    answered(STATUS_EA_LIST_INCONSISTENT);
+    send_set(FILE_FULL_EA_INFORMATION, "", 0);
+    answered(STATUS_EA_LIST_INCONSISTENT);
+}
+
+static void list_of_streams(void **state)
+{
+    (void)state;
+    Fl__StreamsReply__Stream named = FL__STREAMS_REPLY__STREAM__INIT, *all[] = {&named};
+    Fl__StreamsReply streams = FL__STREAMS_REPLY__INIT;
+    Fl__Reply reply = FL__REPLY__INIT;
+    uint8_t name[] = {'s', 0};
+    struct slice output;
+    named.name = (ProtobufCBinaryData){sizeof(name), name};
+    streams.info = &file;
+    streams.streams = all, streams.n_streams = 1;
+    reply.streams = &streams;
+    reply.body_case = FL__REPLY__BODY_STREAMS;
+    hold();
+    static const struct {
+        uint32_t room;
+        ntstatus status;
+        size_t output;
+    } rows[] = {
+        {80, STATUS_OK, 80}, {79, STATUS_BUFFER_OVERFLOW, 38}, {32, STATUS_BUFFER_OVERFLOW, 0}};
+    for (size_t i = 0; i < array_len(rows); i++) {
+        query(SMB2_0_INFO_FILE, FILE_STREAM_INFORMATION, rows[i].room);
+        meta_wanted(0, FL__QUERY__BODY_STREAMS);
+        rig_reply(&rig, &reply);
+        answered(rows[i].status);
+        assert_int_equal(smb_output_decode(cl.message, &output), STATUS_OK);
+        assert_int_equal(output.len, rows[i].output);
+    }
+    query(SMB2_0_INFO_FILE, FILE_STREAM_INFORMATION, 31);
+    answered(STATUS_INFO_LENGTH_MISMATCH);
+}
+
 static void information(void **state)
 {
     (void)state;
@@ -742,8 +869,16 @@ static void information(void **state)
     assert_int_equal(output.at[8], 100);
     query(SMB2_0_INFO_FILE, FILE_STANDARD_INFORMATION, 23);
     answered(STATUS_INFO_LENGTH_MISMATCH);
+    hold();
     query(SMB2_0_INFO_FILE, FILE_NORMALIZED_NAME_INFORMATION, 8);
+    reply_path("Abc");
     answered(STATUS_BUFFER_OVERFLOW);
+    query(SMB2_0_INFO_FILE, FILE_NORMALIZED_NAME_INFORMATION, 20);
+    reply_path("Ab");
+    answered(STATUS_OK);
+    assert_int_equal(smb_output_decode(cl.message, &output), STATUS_OK);
+    assert_int_equal(output.len, 8);
+    rig.hold_meta = rig.hold_io = false;
     query(SMB2_0_INFO_FILE, FILE_RENAME_INFORMATION, 1024);
     answered(STATUS_INVALID_INFO_CLASS);
     query(9, FILE_STANDARD_INFORMATION, 1024);
@@ -833,6 +968,8 @@ int main(void)
         TEST(two_enumerations_go_one_after_the_other),
         TEST(files_are_not_enumerated),
         TEST(information),
+        TEST(extended_attributes),
+        TEST(list_of_streams),
         TEST(security_that_does_not_fit),
         TEST(settings_that_are_refused),
     };

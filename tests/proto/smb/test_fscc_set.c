@@ -35,7 +35,7 @@ static const struct {
     {"position", FILE_POSITION_INFORMATION, 8, "\1", 1, STATUS_OK},
     {"position negative", FILE_POSITION_INFORMATION, 8, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 8,
      STATUS_INVALID_PARAMETER},
-    {"EAs", FILE_FULL_EA_INFORMATION, 8, "", 0, STATUS_EAS_NOT_SUPPORTED},
+    {"EAs", FILE_FULL_EA_INFORMATION, 8, "", 0, STATUS_OK},
     {"mode", FILE_MODE_INFORMATION, 4, "\x02", 1, STATUS_OK},
     {"mode unknown", FILE_MODE_INFORMATION, 4, "\x01", 1, STATUS_INVALID_PARAMETER},
     {"mode both", FILE_MODE_INFORMATION, 4, "\x30", 1, STATUS_INVALID_PARAMETER},
