@@ -27,8 +27,13 @@ void lease_grant(struct coordinator *c, struct client *client, uint64_t nonce)
 {
     if (client->role == FL__ROLE__ROLE_NODE) {
         struct lease *l = map_get_u64(&c->leases, client->node_id);
-        if (l == NULL || l->condemned || l->session != client->session)
-            return; /* not registered yet, or no longer */
+        if (client->session == 0)
+            return; /* not registered yet */
+        if (l == NULL || l->condemned || l->session != client->session) {
+            /* It came too late, and hears of so much else that it would never notice. */
+            drop_client(c, client, "the lease has run out: register anew");
+            return;
+        }
         l->until_ns = c->now_ns + COORDINATOR_LEASE_MS * MS;
     }
     Fl__LeaseGrant grant = FL__LEASE_GRANT__INIT;
