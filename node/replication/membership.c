@@ -85,7 +85,9 @@ static bool member_lost(struct replication *r, struct group *g, uint32_t i)
         return true;
     if (!linked) {
         uint64_t since = p == NULL ? 0 : p->down_since;
-        bool grace = since + r->config.link_grace_ns > r->now;
+        /* One that the cluster has declared down is not coming back in a moment. */
+        bool down = p != NULL && !p->declared_up;
+        bool grace = !down && since + r->config.link_grace_ns > r->now;
         return !grace && (collecting || needed_since(r, g, i, 0));
     }
     if (collecting)

@@ -24,7 +24,7 @@ struct alone {
     uint64_t applied_call;                 /* the newest answer to an apply */
     uint64_t forwarded_call, collect_call; /* ... to what was passed on here; the newest question */
     Fl__PeerResult applied, forwarded;
-    bool store_quiet;
+    bool store_quiet, other_down; /* node 2 is declared down */
 };
 
 static void *alone_alloc(void *ctx, size_t size)
@@ -105,6 +105,8 @@ static void alone_config(struct alone *a, uint32_t primary_of_1)
     for (uint32_t i = 0; i < 2; i++) {
         nodes[i].incarnation = a->life[i];
         nodes[i].id = i + 1, nodes[i].session = 1, nodes[i].state = FL__NODE_STATE__NODE_UP;
+        if (i == 1 && a->other_down)
+            nodes[i].state = FL__NODE_STATE__NODE_DOWN;
         groups[i].id = i + 1, groups[i].volume = 1, groups[i].epoch = a->epoch;
         groups[i].members = groups[i].in_sync = ids;
         groups[i].n_members = groups[i].n_in_sync = 2;

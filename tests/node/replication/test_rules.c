@@ -164,10 +164,22 @@ static void test_primary(void **state)
     assert_int_equal(a.completed, 0);
     alone_step(&a, &(struct rep_event){.type = REP_EV_PEER_DOWN, .link = {2, 1}});
     a.commands = 0;
+    for (uint32_t i = 0; i < 8; i++)
+        alone_tick(&a, 25000000);
+    assert_int_equal(a.commands, 0); /* the link may come back at once */
     for (uint32_t i = 0; i < 40; i++)
         alone_tick(&a, 25000000);
     assert_true(a.commands >= 1);
     assert_int_equal(a.completed, 0);
+    alone_stop(&a);
+
+    alone_start(&a);
+    alone_step(&a, &(struct rep_event){.type = REP_EV_PEER_DOWN, .link = {2, 1}});
+    a.other_down = true;
+    alone_config(&a, 1);
+    a.commands = 0;
+    alone_tick(&a, 25000000);
+    assert_true(a.commands >= 1); /* declared down: no reason to wait */
     alone_stop(&a);
     free(a.bytes);
 }
