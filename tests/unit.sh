@@ -7,7 +7,7 @@ work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 # ASLR of many bits is more than ThreadSanitizer of gcc 12 can map around.
 run_one() {
     log=$1/$(echo "$2" | tr / _)
-    setarch -R timeout "${UNIT_TIMEOUT:-300}" "$2" >"$log" 2>&1
+    setarch -R timeout "${UNIT_TIMEOUT:-900}" "$2" >"$log" 2>&1
     echo $? >"$log.rc"
 }
 export -f run_one
