@@ -7,7 +7,7 @@ cluster_up --nodes 1
 cd "$work" || exit 1
 
 # --- a node with the papers of another cluster, or with none that count
-flotilla cluster init --name other --node n1=127.0.0.12 --out other >/dev/null
+flotilla cluster init --name other --node n1=127.0.0.12 --state-dir . --out other >/dev/null
 id() { sed -n 's/^id = \([0-9a-f]\{32\}\)$/\1/p' "$1/flotilla.conf"; }
 stranger() { # NAME: a machine whose papers are all of the other cluster, and that calls this one
     mkdir -p "$1" && cp other/n1/* "$1/"
