@@ -1,6 +1,7 @@
 /* flotilla-node: serves SMB3 to clients, keeps its share of the data, talks to the other nodes. */
 #include "node/io/shell.h"
 #include "proto/base/must.h"
+#include "proto/daemon/gss.h"
 #include "proto/daemon/heap.h"
 #include "proto/daemon/log.h"
 #include "proto/daemon/start.h"
@@ -54,6 +55,8 @@ int main(int argc, char **argv)
         return 1;
     }
     raise_file_limit();
+    if (!gss_accept_without_dns())
+        log_warn("logons will ask the DNS for this cluster's name");
     mem_heap_init(&s.mem, SIZE_MAX);
     size_pools(&s);
     s.config.node_id = s.settings.node_id;

@@ -39,6 +39,12 @@ struct gss_peer {
 
 enum gss_accept_status { GSS_ACCEPT_CONTINUE, GSS_ACCEPT_DONE, GSS_ACCEPT_REFUSED };
 
+/* To be called once, before a process begins threads. The SPNEGO mechanism gives every name it is
+ * told to the Kerberos library too, even when only NTLM is wanted, and that asks the DNS about it:
+ * while the DNS is slow or cut off, nobody would log on. The addition to the process's KRB5_CONFIG
+ * forbids it; what /etc/krb5.conf or the old KRB5_CONFIG says otherwise still counts. */
+bool gss_accept_without_dns(void);
+
 struct gss_accept;
 
 /* NULL only when there is no memory. The configuration is judged by the first step. */

@@ -125,6 +125,18 @@ refute 'not with a wrong password' NT_STATUS_LOGON_FAILURE \
 refused 'a user of the domain without a ticket' 'unknown user or wrong password' \
     timeout 20 smbclient //127.0.0.11/general -U 'ADTEST\alice%Alice-Passw0rd' \
     --use-kerberos=off -c ls
+
+# --- nobody to ask: neither the controller nor its DNS answers
+cut() {
+    nft add table ip ad && nft add chain ip ad cut '{ type filter hook output priority 0; }' &&
+        nft add rule ip ad cut ip daddr $ad_address drop
+}
+check 'the controller is cut off' cut
+check 'a ticket at hand still counts' alice sofs.ad.test general ls
+own() { timeout 5 smbclient //127.0.0.11/general -U "admin%$password" --use-kerberos=off -c ls; }
+check "and a user of the cluster's own does not wait" own
+nft delete table ip ad
+
 check 'the nodes do without NTLM' settings "keytab = $keytab\\nntlm = no"
 check 'who has a ticket gets in' round_trip sofs.ad.test
 refused 'and nobody else' 'NTLM is not allowed' smb 1 general ls

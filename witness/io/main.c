@@ -1,5 +1,6 @@
 /* flotilla-witness: tells clients of this cluster's nodes where to go when a node fails. */
 #include "proto/base/must.h"
+#include "proto/daemon/gss.h"
 #include "proto/daemon/keyfile.h"
 #include "proto/daemon/log.h"
 #include "proto/daemon/notify.h"
@@ -160,6 +161,8 @@ int main(int argc, char **argv)
         log_error("%s: there is no [node]: this file is an administrator's", path);
         return 1;
     }
+    if (!gss_accept_without_dns())
+        log_warn("logons will ask the DNS for this cluster's name");
     (void)signal(SIGPIPE, SIG_IGN);
     must(uv_loop_init(&d.loop) == 0);
     if (!start(&d))

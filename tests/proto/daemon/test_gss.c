@@ -244,6 +244,26 @@ static void pdus_are_protected_both_ways(void **state)
     gss_accept_free(g);
 }
 
+/* The numbers of this machine have names, but nobody asks for them. */
+static void names_stay_as_they_are(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("KRB5_CONFIG", "/dev/null", 1), 0);
+    assert_true(gss_accept_without_dns());
+    assert_non_null(strstr(getenv("KRB5_CONFIG"), ":/dev/null"));
+    gss_OID_desc krb5 = {9, "\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"};
+    gss_buffer_desc text = {14, "cifs@127.0.0.1"};
+    gss_name_t name = GSS_C_NO_NAME, canonical = GSS_C_NO_NAME;
+    OM_uint32 minor;
+    assert_int_equal(gss_import_name(&minor, &text, GSS_C_NT_HOSTBASED_SERVICE, &name), 0);
+    assert_int_equal(gss_canonicalize_name(&minor, name, &krb5, &canonical), 0);
+    assert_int_equal(gss_display_name(&minor, canonical, &text, NULL), 0);
+    assert_memory_equal(text.value, "cifs/127.0.0.1@", 15);
+    (void)gss_release_buffer(&minor, &text);
+    (void)gss_release_name(&minor, &name);
+    (void)gss_release_name(&minor, &canonical);
+}
+
 static void hint_names_what_is_possible(void **state)
 {
     (void)state;
@@ -271,6 +291,7 @@ int main(void)
         cmocka_unit_test(kerberos_needs_a_keytab),
         cmocka_unit_test(anonymous_is_seen),
         cmocka_unit_test(pdus_are_protected_both_ways),
+        cmocka_unit_test(names_stay_as_they_are),
         cmocka_unit_test(hint_names_what_is_possible),
     };
     return cmocka_run_group_tests_name("daemon/gss", tests, make_keyfile, drop_keyfile);
