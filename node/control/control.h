@@ -9,8 +9,9 @@
  * What a lost line means for the lease. The leader declares a node down when its lease has run out,
  * or at once when it sees the node's end of the connection close: then the process is gone. So
  * whenever this side ends a connection it gives up its lease first; a connection that the other
- * side ended leaves the lease as it is until it runs out (a coordinator died, data I/O goes on), and
- * so does one on which no leader can have taken our Hello: it was never sent, or NotLeader came.
+ * side ended leaves the lease as it is until it runs out (a coordinator died, data I/O goes on),
+ * and so does one on which no leader can have taken our Hello: it was never sent, or NotLeader
+ * came.
  *
  * Commands are numbered; after a lost line those without an answer are sent again, in order, and
  * the coordinator's memory of (node, incarnation, sequence) makes that harmless. When the cluster
