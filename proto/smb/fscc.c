@@ -6,6 +6,8 @@
 
 uint32_t fscc_attributes(uint32_t stored) { return stored != 0 ? stored : FILE_ATTRIBUTE_NORMAL; }
 
+uint32_t fscc_ea_size(uint32_t set_len) { return set_len != 0 ? set_len + 4 : 0; }
+
 typedef ntstatus encode_file(const struct fscc_file *f, struct writer *w);
 
 static size_t room(const struct writer *w) { return w->full ? 0 : w->cap - w->pos; }
@@ -50,8 +52,7 @@ static ntstatus internal(const struct fscc_file *f, struct writer *w)
 
 static ntstatus ea(const struct fscc_file *f, struct writer *w)
 {
-    (void)f;
-    write_u32(w, 0);
+    write_u32(w, fscc_ea_size(f->ea_size));
     return STATUS_OK;
 }
 
@@ -98,28 +99,6 @@ static ntstatus alternate_name(const struct fscc_file *f, struct writer *w)
         return STATUS_OBJECT_NAME_NOT_FOUND;
     write_u32(w, (uint32_t)f->short_name.len);
     return put_text(w, f->short_name);
-}
-
-static ntstatus full_ea(const struct fscc_file *f, struct writer *w)
-{
-    (void)f, (void)w;
-    return STATUS_NO_EAS_ON_FILE;
-}
-
-/* One unnamed stream; a directory has none. Only whole entries are returned. */
-static ntstatus stream(const struct fscc_file *f, struct writer *w)
-{
-    static const char name[] = ":\0:\0$\0D\0A\0T\0A";
-    if (f->directory)
-        return STATUS_OK;
-    if (room(w) < 24 + sizeof(name))
-        return STATUS_BUFFER_OVERFLOW;
-    write_u32(w, 0);
-    write_u32(w, sizeof(name));
-    write_u64(w, f->size);
-    write_u64(w, f->allocation_size);
-    write_bytes(w, slice_of(name, sizeof(name)));
-    return STATUS_OK;
 }
 
 static ntstatus compression(const struct fscc_file *f, struct writer *w)
@@ -182,12 +161,10 @@ static const struct {
     {FILE_EA_INFORMATION, 4, 0, ea},
     {FILE_ACCESS_INFORMATION, 4, 0, access_},
     {FILE_POSITION_INFORMATION, 8, 0, position},
-    {FILE_FULL_EA_INFORMATION, 0, FILE_READ_EA, full_ea},
     {FILE_MODE_INFORMATION, 4, 0, mode},
     {FILE_ALIGNMENT_INFORMATION, 4, 0, alignment},
     {FILE_ALL_INFORMATION, 104, FILE_READ_ATTRIBUTES, all},
     {FILE_ALTERNATE_NAME_INFORMATION, 8, 0, alternate_name},
-    {FILE_STREAM_INFORMATION, 32, 0, stream},
     {FILE_COMPRESSION_INFORMATION, 16, 0, compression},
     {FILE_NETWORK_OPEN_INFORMATION, 56, FILE_READ_ATTRIBUTES, network_open},
     {FILE_ATTRIBUTE_TAG_INFORMATION, 8, FILE_READ_ATTRIBUTES, attribute_tag},
@@ -221,7 +198,29 @@ uint32_t fscc_query_access(uint8_t info_class)
     for (size_t i = 0; i < array_len(file_classes); i++)
         if (file_classes[i].info_class == info_class)
             return file_classes[i].access;
-    return 0;
+    return info_class == FILE_FULL_EA_INFORMATION ? FILE_READ_EA : 0;
+}
+
+/* [MS-FSCC] 2.4.49: ":name:$DATA". */
+bool fscc_write_stream(struct writer *w, size_t *last, const struct fscc_stream *stream)
+{
+    static const char before[] = ":", behind[] = ":\0$\0D\0A\0T\0A"; /* UTF-16LE with their NULs */
+    size_t at = (w->pos + 7) & ~(size_t)7;
+    size_t name_len = sizeof(before) + stream->name.len + sizeof(behind);
+    if (w->full || at - w->pos + 24 + name_len > w->cap - w->pos)
+        return false;
+    write_zeros(w, at - w->pos);
+    if (*last != FSCC_NO_STREAM)
+        patch_u32(w, *last, (uint32_t)(at - *last));
+    *last = at;
+    write_u32(w, 0);
+    write_u32(w, (uint32_t)name_len);
+    write_u64(w, stream->size);
+    write_u64(w, stream->allocation_size);
+    write_bytes(w, slice_of(before, sizeof(before)));
+    write_bytes(w, stream->name);
+    write_bytes(w, slice_of(behind, sizeof(behind)));
+    return true;
 }
 
 /* ---- file systems -------------------------------------------------------------------------- */
@@ -263,7 +262,9 @@ static ntstatus fs_attribute(const struct fscc_volume *v, struct writer *w)
 {
     static const char name[] = "N\0T\0F\0S"; /* Windows clients offer ACLs for this name only */
     (void)v;
-    write_u32(w, 0x0000000E); /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES */
+    /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; NAMED_STREAMS,
+     * SUPPORTS_EXTENDED_ATTRIBUTES */
+    write_u32(w, 0x0000000E | 0x00040000 | 0x00800000);
     write_u32(w, 255);
     write_u32(w, sizeof(name));
     return put_text(w, slice_of(name, sizeof(name)));

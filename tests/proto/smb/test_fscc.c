@@ -33,7 +33,6 @@ static const struct {
     {FILE_MODE_INFORMATION, 4, 4, STATUS_OK},
     {FILE_ALIGNMENT_INFORMATION, 4, 4, STATUS_OK},
     {FILE_ALL_INFORMATION, 104, 104, STATUS_OK},
-    {FILE_STREAM_INFORMATION, 32, 38, STATUS_BUFFER_OVERFLOW},
     {FILE_COMPRESSION_INFORMATION, 16, 16, STATUS_OK},
     {FILE_NETWORK_OPEN_INFORMATION, 56, 56, STATUS_OK},
     {FILE_ATTRIBUTE_TAG_INFORMATION, 8, 8, STATUS_OK},
@@ -84,9 +83,29 @@ static void file_contents(void **state)
     assert_int_equal(fscc_encode_file(FILE_NORMALIZED_NAME_INFORMATION, &file, &w),
                      STATUS_BUFFER_OVERFLOW);
     assert_memory_equal(room, "\x08\0\0\0a\0b\0c\0", 10);
-    w = writer_of(room, sizeof(room));
-    assert_int_equal(fscc_encode_file(FILE_STREAM_INFORMATION, &file, &w), STATUS_OK);
+}
+
+static void streams(void **state)
+{
+    (void)state;
+    uint8_t room[38 + 2 + 24 + 16];
+    size_t last = FSCC_NO_STREAM;
+    const struct fscc_stream data = {.size = 5, .allocation_size = 4096};
+    const struct fscc_stream named = {.name = slice_of("s", 2), .size = 6};
+    struct writer w = writer_of(room, 37);
+    assert_false(fscc_write_stream(&w, &last, &data));
+    assert_int_equal(w.pos, 0);
+    w = writer_of(room, sizeof(room) - 1);
+    assert_true(fscc_write_stream(&w, &last, &data));
+    assert_int_equal(w.pos, 38);
     assert_memory_equal(room + 24, ":\0:\0$\0D\0A\0T\0A\0", 14);
+    assert_false(fscc_write_stream(&w, &last, &named));
+    w.cap++;
+    assert_true(fscc_write_stream(&w, &last, &named));
+    assert_int_equal(room[0], 40);
+    assert_int_equal(room[40], 0);
+    assert_int_equal(room[40 + 8], 6);
+    assert_memory_equal(room + 40 + 24, ":\0s\0:\0$\0D\0A\0T\0A\0", 16);
 }
 
 static void refused_classes(void **state)
@@ -98,7 +117,8 @@ static void refused_classes(void **state)
     assert_int_equal(fscc_encode_file(FILE_RENAME_INFORMATION, &file, &w),
                      STATUS_INVALID_INFO_CLASS);
     assert_int_equal(fscc_encode_file(FILE_NAME_INFORMATION, &file, &w), STATUS_NOT_SUPPORTED);
-    assert_int_equal(fscc_encode_file(FILE_FULL_EA_INFORMATION, &file, &w), STATUS_NO_EAS_ON_FILE);
+    assert_int_equal(fscc_encode_file(FILE_FULL_EA_INFORMATION, &file, &w),
+                     STATUS_INVALID_INFO_CLASS); /* ea_write's */
     assert_int_equal(fscc_encode_file(FILE_ALTERNATE_NAME_INFORMATION, &file, &w),
                      STATUS_OBJECT_NAME_NOT_FOUND);
     assert_int_equal(fscc_query_access(FILE_BASIC_INFORMATION), FILE_READ_ATTRIBUTES);
@@ -150,7 +170,7 @@ static void file_systems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(file_sizes), cmocka_unit_test(file_contents),
+        cmocka_unit_test(file_sizes), cmocka_unit_test(file_contents), cmocka_unit_test(streams),
         cmocka_unit_test(refused_classes), cmocka_unit_test(file_systems)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
