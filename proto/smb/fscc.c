@@ -88,7 +88,8 @@ static ntstatus all(const struct fscc_file *f, struct writer *w)
     for (size_t i = 0; i < array_len(parts); i++)
         (void)parts[i](f, w);
     write_u32(w, 0); /* [MS-SMB2] 3.3.5.20.1: the name is left empty */
-    /* The C structure, name[1] and padding, to its end: Linux takes nothing shorter than 101 bytes. */
+    /* The C structure, name[1] and padding, to its end: Linux takes nothing shorter than 101 bytes.
+     */
     write_zeros(w, 4);
     return STATUS_OK;
 }
