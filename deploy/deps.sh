@@ -8,7 +8,7 @@ build=(build-essential clang lld pkg-config ca-certificates libraft-dev libuv1-d
     librdmacm-dev libxxhash-dev libjansson-dev libinih-dev openssl smbclient)
 test=(libcmocka-dev clang-format clang-tidy libclang-rt-dev-any krb5-user python3 python3-samba samba
     samba-testsuite samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind attr iproute2
-    nftables xfsprogs rsync procps psmisc cpio
+    nftables xfsprogs rsync procps psmisc cpio user-mode-linux busybox-static
     fio ansible-core jq tshark faketime)
 
 fail() { echo "deps: $*" >&2; exit 1; }

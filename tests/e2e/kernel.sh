@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# The SMB client of the Linux kernel, in a User Mode Linux guest: trees written through one node and read
+# through another, plain, sealed and in every dialect, and what smbclient then sees of them.
+set -u
+. "$(dirname "$0")/lib.sh"
+. "$top/tests/e2e/uml/guest.sh"
+
+if reason=$(guest_missing); then
+    echo "skip - the Linux kernel's client # $reason"
+    exit 0
+fi
+
+# 200 small files of many sizes in 10 folders, and one that is written in pieces of any size.
+make_tree() {
+    local i
+    for ((i = 0; i < 200; i++)); do
+        mkdir -p "$guest/tree/$((i % 10))"
+        head -c $((i * i * 2)) /dev/urandom >"$guest/tree/$((i % 10))/file$i"
+    done
+    head -c $((64 << 20)) /dev/urandom >"$guest/tree/large"
+    (cd "$guest/tree" && find . -type f -exec sha256sum {} +) >"$guest/sums"
+}
+
+seen_by_smbclient() { # folder
+    rm -rf "$work/back" && mkdir "$work/back" && cd "$work/back" &&
+        smb 3 general "cd $1; prompt; recurse; mget *" && sha256sum --quiet -c "$guest/sums"
+}
+
+make_tree
+echo "$password" >"$guest/password"
+cluster_up --nodes 3
+guest_run 240 "$top/tests/e2e/uml/mount.sh"
+finished=$?
+cat "$guest/report" 2>/dev/null
+check 'the guest finishes' test "$finished" = 0
+for folder in plain sealed; do
+    check "smbclient sees the folder the kernel wrote $folder" seen_by_smbclient "$folder"
+done
