@@ -126,9 +126,9 @@ refused 'a user of the domain without a ticket' 'unknown user or wrong password'
     timeout 20 smbclient //127.0.0.11/general -U 'ADTEST\alice%Alice-Passw0rd' \
     --use-kerberos=off -c ls
 
-# --- nobody to ask: neither the controller nor its DNS answers
+# --- nobody to ask: neither the controller nor its DNS answers (on input: a sender learns nothing)
 cut() {
-    nft add table ip ad && nft add chain ip ad cut '{ type filter hook output priority 0; }' &&
+    nft add table ip ad && nft add chain ip ad cut '{ type filter hook input priority 0; }' &&
         nft add rule ip ad cut ip daddr $ad_address drop
 }
 check 'the controller is cut off' cut
