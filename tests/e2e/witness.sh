@@ -8,6 +8,12 @@ cd "$work" || exit 1
 export USERNAME=user1 PASSWORD=$password
 client() { timeout 90 /usr/bin/python3 "$top/tests/e2e/witness.py" "$@" 2> >(grep -v WARNING >&2); }
 
+# The users reach a witness a moment after the cluster knows them.
+for i in 1 2 3; do
+    SECONDS=0
+    until client "127.0.0.1$i" sign list >/dev/null 2>&1 || [ $SECONDS -gt 20 ]; do sleep 0.1; done
+done
+
 # INTERFACE_WITNESS exactly on what the asked witness does not host itself.
 lists() { # asked options
     client "127.0.0.1$1" "$2" list >list || return 1
