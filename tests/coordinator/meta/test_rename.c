@@ -110,12 +110,43 @@ static void test_replaced(void **state)
     rig_end(&r);
 }
 
+/* The destination is opened sharing reading and writing: who may delete that directory stops it. */
+static void test_destination_is_held(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t access, share, status;
+    } holds[] = {
+        {"may delete it", ACCESS_DELETE, SHARE_ALL, STATUS_SHARING_VIOLATION},
+        {"may delete it, shares nothing", ACCESS_DELETE, SHARE_NONE, STATUS_SHARING_VIOLATION},
+        {"lists it", FILE_LIST_DIRECTORY, FILE_SHARE_READ | FILE_SHARE_WRITE, STATUS_OK},
+        {"lists it, lets nobody write", FILE_LIST_DIRECTORY, FILE_SHARE_READ,
+         STATUS_SHARING_VIOLATION},
+        {"looks at its attributes", FILE_READ_ATTRIBUTES, SHARE_NONE, STATUS_OK},
+    };
+    struct rig r;
+    rig_setup(&r);
+    rig_close(&r, 1, rig_mkdir(&r, 1, "d"));
+    for (size_t i = 0; i < array_len(holds); i++) {
+        uint64_t id = rig_create(&r, 1, i % 2 == 0 ? "f" : "g");
+        uint64_t d = rig_must_open(&r, 2,
+                                   (struct ask){.path = "d",
+                                                .disposition = FILE_OPEN,
+                                                .access = holds[i].access,
+                                                .share = holds[i].share});
+        assert_row(holds[i].name, rig_rename(&r, 1, id, "d\\f", true)->status == holds[i].status);
+        rig_close(&r, 2, d);
+        rig_close(&r, 1, id);
+    }
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_stored_name),
-        cmocka_unit_test(test_needs_delete),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_destination_is_held),
+        cmocka_unit_test(test_stored_name), cmocka_unit_test(test_needs_delete),
         cmocka_unit_test(test_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
