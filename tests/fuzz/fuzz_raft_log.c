@@ -9,13 +9,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *copy = malloc(size + 1);
+    memcpy(copy, data, size);
     struct slice bytes = slice_of(copy, size);
     struct segment_header header;
     struct snapshot_descriptor snapshot;
     struct meta_slot meta;
     struct record record;
     uint64_t checksum;
-    memcpy(copy, data, size);
     (void)segment_decode(bytes, &header, &checksum);
     (void)record_decode(bytes, 1, 0, &record);
     (void)meta_decode(bytes, &meta);
