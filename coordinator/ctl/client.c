@@ -99,6 +99,8 @@ static bool next_event(struct client *c, enum framed_event wanted, struct frame 
     }
 }
 
+static const char no_leader[] = "no coordinator leads: is a majority of them running?";
+
 static bool dial(struct client *c, const char *address, uint64_t until_ms)
 {
     struct sockaddr_storage to;
@@ -154,7 +156,7 @@ static bool turned_away(struct client *c, Fl__Control *m, bool *again)
     *again = c->answered = m->body_case == FL__CONTROL__BODY_NOT_LEADER;
     if (*again) {
         (void)snprintf(c->redirect, sizeof c->redirect, "%.79s", m->not_leader->leader);
-        (void)fail(c, "the cluster", "no coordinator leads: is a majority of them running?");
+        (void)fail(c, "the cluster", no_leader);
     } else {
         (void)fail(c, "refused", m->refused->why);
     }
@@ -204,8 +206,10 @@ static bool find_leader(struct client *c)
         if (c->redirect[0] == '\0' && i % count == count - 1)
             (void)poll(NULL, 0, PAUSE_MS);
     }
-    if (leaderless)
-        (void)fail(c, "the cluster", "no coordinator leads: is a majority of them running?");
+    char last[ERROR_MAX], why[ERROR_MAX];
+    (void)snprintf(last, sizeof last, "%.120s", c->error);
+    (void)snprintf(why, sizeof why, "%s (%s)", no_leader, last);
+    (void)fail(c, "the cluster", leaderless ? no_leader : why);
     return false;
 }
 

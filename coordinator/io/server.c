@@ -214,6 +214,7 @@ static void on_disk_done(void *ctx, uint64_t token)
 
 static void on_disk_failed(void *ctx, const char *why)
 {
+    log_error("%s", why);
     struct raft_engine_event ev = {.kind = RAFT_EV_DISK_FAILED};
     ev.disk_failed.why = why;
     server_raft(ctx, &ev);
