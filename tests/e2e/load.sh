@@ -31,7 +31,7 @@ load_advances() { # seconds: by then each writer has been answered since
         read -ra now < <(load_counts)
         stuck=no
         for i in "${!before[@]}"; do [ "${now[i]}" -gt "${before[i]}" ] || stuck=yes; done
-        [ "$stuck" = yes ] || [ ${#now[@]} -lt 3 ] || return 0
+        [ "$stuck" = yes ] || [ ${#now[@]} -eq 0 ] || return 0
         sleep 0.1
     done
     echo "acknowledged ${before[*]}, and ${now[*]} after $1 s"
