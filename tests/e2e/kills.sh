@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kill -9 of any daemon, at any moment, under load, a hundred times in a row: no acknowledged write is
-# lost, and every daemon comes back. KILLS and SEED change what is done.
+# lost, and every daemon comes back. KILLS, SEED and DAEMONS ("node coordinator") change what is done.
 set -u
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/e2e/load.sh"
@@ -10,8 +10,9 @@ cluster_up --nodes 3
 cd "$work" || exit 1
 
 kill_one() { # number: one daemon dies and comes back; the writers get on in between
-    local daemons=(node coordinator witness)
-    local d=${daemons[RANDOM % 3]} n=$((RANDOM % 3 + 1))
+    local daemons
+    read -ra daemons <<<"${DAEMONS:-node coordinator witness}"
+    local d=${daemons[RANDOM % ${#daemons[@]}]} n=$((RANDOM % 3 + 1))
     echo "$(date +%T.%3N) kill $1: $d of n$n" >>kills.log
     dev kill "$n" "$d"
     pause $((RANDOM % 500))
