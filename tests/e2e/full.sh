@@ -26,7 +26,7 @@ cluster_up --nodes 3
 cd "$work" || exit 1
 for n in 1 2 3; do dev stop "$n"; done
 if ! on_small_disk "$FLOTILLA_RUN/n2/data" 256 >mount.log 2>&1; then
-    echo "ok - # SKIP no loop devices here: $(tail -n 1 mount.log)"
+    echo "skip - full disks # no loop devices here: $(tail -n 1 mount.log)"
     exit 0
 fi
 small() { on_small_disk "$FLOTILLA_RUN/n1/data" 320 && on_small_disk "$FLOTILLA_RUN/n3/data" 320 &&
