@@ -42,7 +42,8 @@ if [ -n "$raft" ] && dpkg --compare-versions "$raft" lt 0.22.1~; then missing+=(
 [ "$(id -u)" = 0 ] || fail "not root, and these packages are missing: ${missing[*]}
       run: sudo make deps"
 
-# Backports come from the mirror this machine already uses for bookworm itself.
+# Backports come from the mirror this machine already uses for bookworm itself, which apt only tells
+# once it has fetched that mirror's lists.
 add_backports() {
     grep -rqsE '^[^#]*bookworm-backports' /etc/apt/sources.list /etc/apt/sources.list.d && return
     local mirror
@@ -52,6 +53,7 @@ add_backports() {
     printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\nSigned-By: %s\n' \
         "$mirror" /usr/share/keyrings/debian-archive-keyring.gpg \
         >/etc/apt/sources.list.d/flotilla-backports.sources
+    apt-get -q update
 }
 
 # The file servers among the test packages must not start and take port 445 on this machine.
@@ -63,9 +65,9 @@ keep_services_down() {
 }
 
 echo "deps: installing ${missing[*]}"
-[ "$VERSION_ID" = 12 ] && add_backports
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
+[ "$VERSION_ID" = 12 ] && add_backports
 keep_services_down
 plain=() backported=()
 for package in "${missing[@]}"; do
