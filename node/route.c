@@ -242,11 +242,13 @@ void drain_waiting(struct node *n)
 
 static void on_reply(struct node *n, const struct control_effect *e)
 {
-    struct meta_token *t = table_remove(&n->metas, handle_unpack(e->reply.token));
+    struct meta_token *t = table_get(&n->metas, handle_unpack(e->reply.token));
     must(t != NULL);
+    bool waits = e->reply.reply->status == STATUS_PENDING; /* the reply proper comes later */
     const Fl__Reply *reply = pb_copy(&e->reply.reply->base, &n->arena);
     must(reply != NULL);
     if (t->asker == META_REPLICATION) {
+        must(!waits);
         struct rep_event *ev = to_replication(n, REP_EV_META);
         ev->meta.token = t->token;
         ev->meta.reply = reply;
@@ -255,6 +257,9 @@ static void on_reply(struct node *n, const struct control_effect *e)
         ev->meta.token = t->token;
         ev->meta.reply = reply;
     }
+    if (waits)
+        return;
+    (void)table_remove(&n->metas, handle_unpack(e->reply.token));
     pool_put(&n->meta_pool, t);
 }
 

@@ -152,21 +152,27 @@ static const char *check_open(const struct meta *m, const struct open *o)
     return NULL;
 }
 
+static const char *check_wait(const struct wait *w)
+{
+    const struct remembered *r = window_get(w->node, w->sequence);
+    return r == NULL || !r->pending || w->cancelled ? "a wait's command is not pending" : NULL;
+}
+
 static const char *check_invalidation(const struct meta *m, const struct invalidation *v)
 {
     uint32_t waits = 0;
     if (v->ticket >= m->next_ticket || v->inode == NULL || v->inode->invalidation != v)
         return "an invalidation is of nothing";
     for (const struct list *at = v->waits.next; at != &v->waits; at = at->next) {
-        const struct wait *w = container_of(at, struct wait, in_invalidation);
-        const struct remembered *r = window_get(w->node, w->sequence);
+        const struct wait *w = container_of(at, struct wait, in_blocker);
+        const char *bad = w->invalidation == v ? check_wait(w) : "a wait is in another's list";
         waits++;
         if (w->blocked == 0 || (w->blocked & ~v->asked) != 0)
             return "a wait waits for nobody";
         if ((w->blocked & ~inode_slots(v->inode)) != 0)
             return "a wait waits for a node that has nothing open";
-        if (r == NULL || !r->pending)
-            return "a wait's command is not pending";
+        if (bad != NULL)
+            return bad;
     }
     return waits > 0 && waits == v->wait_count ? NULL : "an invalidation has no wait";
 }

@@ -411,7 +411,8 @@ static void get_reclaim(struct source *s)
         reclaim_free(s->m, r);
 }
 
-static void get_wait(struct source *s, struct invalidation *inv)
+/* One wait into the list; of an invalidation, or of something else (NULL). */
+static void get_wait(struct source *s, struct list *waits, struct invalidation *inv)
 {
     struct wait *w = take(s, sizeof(*w));
     if (w == NULL)
@@ -419,18 +420,26 @@ static void get_wait(struct source *s, struct invalidation *inv)
     w->node = node_get(s->m, read_u32(&s->r));
     w->sequence = read_u64(&s->r);
     w->now = read_u64(&s->r);
+    w->cancel_id = read_u64(&s->r);
     w->blocked = read_u64(&s->r);
     w->command = get_blob(s, (size_t)64 << 20);
-    fail_unless(s, w->node != NULL);
+    fail_unless(s, w->node != NULL && w->node->wait_count < META_WAITS_MAX);
     if (!fine(s)) {
         blob_free(s->mem, &w->command);
         mem_free(s->mem, w, sizeof(*w));
         return;
     }
     w->invalidation = inv;
-    inv->wait_count++;
-    list_push_back(&inv->waits, &w->in_invalidation);
-    list_push_back(&w->node->waits, &w->in_node);
+    if (inv != NULL)
+        inv->wait_count++;
+    wait_add(w, waits);
+}
+
+static void get_waits(struct source *s, struct list *waits, struct invalidation *inv)
+{
+    uint32_t count = get_count(s, 40);
+    for (uint32_t k = 0; k < count && fine(s); k++)
+        get_wait(s, waits, inv);
 }
 
 static void get_invalidation(struct source *s)
@@ -443,7 +452,6 @@ static void get_invalidation(struct source *s)
     inv->inode = get_reference(s);
     inv->asked = read_u64(&s->r);
     inv->clean = read_u64(&s->r);
-    uint32_t count = get_count(s, 32);
     fail_unless(s, fine(s) && inv->inode->invalidation == NULL &&
                        invalidation_get(s->m, inv->ticket) == NULL);
     if (!fine(s)) {
@@ -452,8 +460,7 @@ static void get_invalidation(struct source *s)
     }
     inv->inode->invalidation = inv;
     invalidation_insert(s->m, inv);
-    for (uint32_t k = 0; k < count && fine(s); k++)
-        get_wait(s, inv);
+    get_waits(s, &inv->waits, inv);
 }
 
 static void get_head(struct source *s)

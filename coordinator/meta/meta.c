@@ -31,7 +31,7 @@ void meta_clear(struct meta *m)
     for (struct invalidation *v; (v = invalidation_first(m)) != NULL;) {
         v->wait_count++; /* keeps it until its waits have gone */
         list_each (at, &v->waits)
-            wait_free(m, container_of(at, struct wait, in_invalidation));
+            wait_free(m, container_of(at, struct wait, in_blocker));
         if (v->inode != NULL)
             v->inode->invalidation = NULL;
         tree_remove(&m->invalidations, &v->by_ticket);
@@ -97,6 +97,7 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_SET_SECURITY: return apply_set_security(w, c->set_security);
     case FL__COMMAND__BODY_SET_EA: return apply_set_ea(w, c->set_ea);
     case FL__COMMAND__BODY_INVALIDATE_DONE: return apply_invalidate_done(w, c->invalidate_done);
+    case FL__COMMAND__BODY_CANCEL: return apply_cancel(w, c->cancel);
     case FL__COMMAND__BODY_REGISTER_NODE: return apply_register(w, c->register_node);
     case FL__COMMAND__BODY_NODE_DOWN: return apply_node_down(w, c->node_down);
     case FL__COMMAND__BODY_GROUP_EVICT: return apply_group_evict(w, c->group_evict);
@@ -160,7 +161,7 @@ static Fl__Reply *apply_new(struct work *w)
     const Fl__Command *c = w->command;
     struct remembered *r = NULL;
     if (w->node != NULL) {
-        if (window_has_room(w->node, c->acked_below))
+        if (window_has_room(w->node, c))
             r = mem_alloc(m->mem, sizeof(*r));
         if (r == NULL)
             return meta_reply_no_memory();
@@ -174,7 +175,7 @@ static Fl__Reply *apply_new(struct work *w)
     }
     if (r == NULL)
         return &w->answer->reply;
-    window_trim(m, w->node, c->acked_below < c->sequence ? c->acked_below : c->sequence);
+    window_trim(m, w->node, c);
     window_add(w->node, r);
     if (status == STATUS_PENDING)
         return NULL;
@@ -197,7 +198,7 @@ static struct done *resume(struct meta *m, struct wait *v, struct arena *a, stru
     ntstatus status = STATUS_INSUFFICIENT_RESOURCES;
     w.command = c;
     if (c != NULL && work_prepare(&w))
-        status = run(&w);
+        status = v->cancelled ? (w.answer->reply.status = STATUS_CANCELLED) : run(&w);
     if (status == STATUS_PENDING) {
         wait_free(m, v);
         return NULL;
@@ -221,7 +222,7 @@ static void resume_all(struct work *w, struct meta_output *out)
     size_t count = 0;
     /* What is applied anew can end an open and so make more ready; each round takes one away. */
     for (struct list *at; (at = list_pop(&w->m->ready)) != NULL;) {
-        struct wait *v = container_of(at, struct wait, in_invalidation);
+        struct wait *v = container_of(at, struct wait, in_blocker);
         struct done *d = resume(w->m, v, w->a, w->box);
         if (d == NULL)
             continue;

@@ -27,7 +27,7 @@
 enum {
     META_NODES_MAX = 64, /* bits of a slot set */
     META_REPLICAS_MAX = 3,
-    META_WINDOW_MAX = 1024, /* replies remembered for one node */
+    META_WINDOW_MAX = 2048, /* replies remembered for one node; those of waiting commands too */
     META_REPLY_MAX = 768,   /* packed bytes of a reply to a node: one FileInfo and some */
     META_GROUPS_MAX = 1024, /* of one volume */
     META_GROUPS_DEFAULT = 24,
@@ -41,6 +41,7 @@ enum {
     META_LIST_MAX = 1024,    /* entries of one directory reply */
     META_STREAMS_MAX = 1024, /* named streams of one file: deleting it tells of each */
     META_RECLAIMS_MAX = 1 << 20,
+    META_WAITS_MAX = 512,      /* commands of one node that wait: less than its window */
     META_CLUSTER_BYTES = 4096, /* what allocation sizes are multiples of */
 };
 #define META_SIZE_MAX (UINT64_C(1) << 60) /* end of file */
@@ -73,7 +74,8 @@ struct node {
     uint64_t window_floor; /* replies to sequences below are forgotten */
     /* derived */
     struct list opens, waits;
-    uint32_t primaries; /* groups whose primary it is */
+    uint32_t wait_count; /* length of `waits` */
+    uint32_t primaries;  /* groups whose primary it is */
 };
 
 /* The reply to a command of a node, kept until the node says that it has it. Owned by node.window.
@@ -179,15 +181,16 @@ struct invalidation {
     uint32_t wait_count; /* also those that are ready */
 };
 
-/* A command that waits; it is applied anew when nobody blocks it any more. Owned by its
- * invalidation. */
+/* A command that waits; it is applied anew when what it waits for has come. Owned by the list it
+ * is in. */
 struct wait {
-    struct list in_invalidation; /* or in meta.ready */
+    struct list in_blocker; /* of what it waits for, or in meta.ready */
     struct list in_node;
-    struct invalidation *invalidation;
+    struct invalidation *invalidation; /* NULL: it waits for something else than nodes */
     struct node *node;
-    uint64_t sequence, now;
-    uint64_t blocked; /* slots */
+    uint64_t sequence, now, cancel_id;
+    uint64_t blocked; /* slots, when it waits for nodes */
+    bool cancelled;
     struct blob command;
 };
 
@@ -291,10 +294,10 @@ void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out);
  * ---------------------------------------------------------------- */
 
 struct remembered *window_get(const struct node *n, uint64_t sequence);
-/* Forgets replies below `acked_below`, but none that is pending. */
-void window_trim(struct meta *m, struct node *n, uint64_t acked_below);
+/* Forgets replies that the node of this command says it has. */
+void window_trim(struct meta *m, struct node *n, const Fl__Command *c);
 /* Is there room for one more, after that trim? */
-bool window_has_room(const struct node *n, uint64_t acked_below);
+bool window_has_room(const struct node *n, const Fl__Command *c);
 void window_add(struct node *n, struct remembered *r);
 void window_clear(struct meta *m, struct node *n);
 void window_forget(struct meta *m, struct node *n, uint64_t sequence);
@@ -525,6 +528,12 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c);
  * yes, and the command now waits. Else it is refused. The last thing before a handler's second
  * half. */
 ntstatus wait_for_others(struct work *w, struct inode *i);
+/* The command waits in `waits`, whatever that list belongs to, until wait_wake. STATUS_PENDING, or
+ * it is refused. Whoever owns the list saves and loads it. */
+ntstatus wait_for(struct work *w, struct list *waits);
+/* All that waits in the list is applied anew after this command. */
+void wait_wake(struct meta *m, struct list *waits);
+ntstatus apply_cancel(struct work *w, const Fl__Cancel *c);
 /* After an open of `i` ended: who has it open no longer blocks. */
 void wait_recheck(struct meta *m, struct inode *i);
 /* The inode goes away. */
@@ -532,6 +541,8 @@ void wait_orphan(struct meta *m, struct inode *i);
 /* The node went down: it blocks nobody, and its own commands are forgotten. */
 void wait_node_down(struct meta *m, struct node *n);
 void wait_free(struct meta *m, struct wait *v);
+/* Puts it into the list, and to those of its node. */
+void wait_add(struct wait *v, struct list *waits);
 struct invalidation *invalidation_get(const struct meta *m, uint64_t ticket);
 struct invalidation *invalidation_first(const struct meta *m);
 struct invalidation *invalidation_next(const struct invalidation *v);

@@ -180,6 +180,23 @@ static void put_open(struct sink *s, const struct open *o)
     put_raw(s, o->create_guid, sizeof(o->create_guid));
 }
 
+static void put_waits(struct sink *s, const struct list *waits)
+{
+    uint32_t count = 0;
+    for (const struct list *at = waits->next; at != waits; at = at->next)
+        count++;
+    put_u32(s, count);
+    for (const struct list *at = waits->next; at != waits; at = at->next) {
+        const struct wait *w = container_of(at, struct wait, in_blocker);
+        put_u32(s, w->node->id);
+        put_u64(s, w->sequence);
+        put_u64(s, w->now);
+        put_u64(s, w->cancel_id);
+        put_u64(s, w->blocked);
+        put_blob(s, blob_slice(&w->command));
+    }
+}
+
 static void put_invalidation(struct sink *s, const struct invalidation *v)
 {
     put_u64(s, v->ticket);
@@ -187,15 +204,7 @@ static void put_invalidation(struct sink *s, const struct invalidation *v)
     put_u64(s, v->inode->id);
     put_u64(s, v->asked);
     put_u64(s, v->clean);
-    put_u32(s, v->wait_count);
-    for (const struct list *at = v->waits.next; at != &v->waits; at = at->next) {
-        const struct wait *w = container_of(at, struct wait, in_invalidation);
-        put_u32(s, w->node->id);
-        put_u64(s, w->sequence);
-        put_u64(s, w->now);
-        put_u64(s, w->blocked);
-        put_blob(s, blob_slice(&w->command));
-    }
+    put_waits(s, &v->waits);
 }
 
 static void put_head(struct sink *s, const struct meta *m)

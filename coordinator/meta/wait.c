@@ -1,26 +1,32 @@
-/* Waiting for other nodes to let go of what they keep of a file.
+/* Commands that wait: for other nodes to let go of what they keep of a file, or for anything else
+ * that has a list for them.
  *
- *   wanted ──others have it open──► blocked ──the last of them answered, closed or died──► ready
+ *   wanted ──others have the file open──► blocked ──the last answered, closed or died──► ready
+ *        ──wait_for(list)──────────────► waiting ──wait_wake(list)────────────────────► ready
+ *                                              └──Cancel: ready, to be answered STATUS_CANCELLED
  *
- * A command that waits has changed nothing: it is kept as it came, and applied anew when it is
- * ready. While any waits, nobody who asks about the file may keep the answer. So a node that has
- * let go stays clean until the last wait has ended, and is not asked twice. */
+ * A command that waits is kept as it came, and applied anew when it is ready: all its checks are
+ * made again, and it may wait again, for the same or another thing. While any waits for nodes,
+ * nobody who asks about the file may keep the answer. So a node that has let go stays clean until
+ * the last wait has ended, and is not asked twice. */
 #include "coordinator/meta/meta_int.h"
 
 static void make_ready(struct meta *m, struct wait *v)
 {
     must(v->blocked == 0);
-    list_remove(&v->in_invalidation);
-    list_push_back(&m->ready, &v->in_invalidation);
+    list_remove(&v->in_blocker);
+    list_push_back(&m->ready, &v->in_blocker);
 }
 
 void wait_free(struct meta *m, struct wait *v)
 {
     struct invalidation *inv = v->invalidation;
-    list_remove(&v->in_invalidation);
+    list_remove(&v->in_blocker);
     list_remove(&v->in_node);
-    must(inv->wait_count > 0);
-    if (--inv->wait_count == 0) {
+    must(v->node->wait_count > 0);
+    v->node->wait_count--;
+    must(inv == NULL || inv->wait_count > 0);
+    if (inv != NULL && --inv->wait_count == 0) {
         if (inv->inode != NULL)
             inv->inode->invalidation = NULL;
         tree_remove(&m->invalidations, &inv->by_ticket);
@@ -32,18 +38,58 @@ void wait_free(struct meta *m, struct wait *v)
 
 static struct wait *wait_new(struct work *w)
 {
+    if (w->node->wait_count >= META_WAITS_MAX + (w->resumed != NULL)) /* that one ends */
+        return NULL;
     struct wait *v = mem_alloc(w->m->mem, sizeof(*v));
     struct slice packed = pb_pack(&w->command->base, w->a);
     if (v == NULL || packed.at == NULL || !blob_copy(w->m->mem, packed, &v->command)) {
         mem_free(w->m->mem, v, sizeof(*v));
         return NULL;
     }
-    list_init(&v->in_invalidation);
+    list_init(&v->in_blocker);
     list_init(&v->in_node);
     v->node = w->node;
     v->sequence = w->command->sequence;
+    v->cancel_id = w->command->cancel_id;
     v->now = w->now;
     return v;
+}
+
+void wait_add(struct wait *v, struct list *waits)
+{
+    list_push_back(waits, &v->in_blocker);
+    list_push_back(&v->node->waits, &v->in_node);
+    v->node->wait_count++;
+}
+
+ntstatus wait_for(struct work *w, struct list *waits)
+{
+    struct wait *v = w->node == NULL ? NULL : wait_new(w);
+    if (v == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    wait_add(v, waits);
+    return STATUS_PENDING;
+}
+
+void wait_wake(struct meta *m, struct list *waits)
+{
+    list_each (at, waits)
+        make_ready(m, container_of(at, struct wait, in_blocker));
+}
+
+ntstatus apply_cancel(struct work *w, const Fl__Cancel *c)
+{
+    if (w->node == NULL || c->cancel_id == 0)
+        return STATUS_INVALID_PARAMETER;
+    list_each (at, &w->node->waits) {
+        struct wait *v = container_of(at, struct wait, in_node);
+        if (v->cancel_id != c->cancel_id)
+            continue;
+        v->cancelled = true;
+        v->blocked = 0;
+        make_ready(w->m, v);
+    }
+    return STATUS_OK;
 }
 
 static void ask(struct work *w, struct invalidation *inv, uint64_t slots)
@@ -62,7 +108,8 @@ static void ask(struct work *w, struct invalidation *inv, uint64_t slots)
 ntstatus wait_for_others(struct work *w, struct inode *i)
 {
     struct invalidation *inv = i->invalidation;
-    if (w->node == NULL || (w->resumed != NULL && w->resumed->invalidation->inode == i))
+    const struct invalidation *over = w->resumed == NULL ? NULL : w->resumed->invalidation;
+    if (w->node == NULL || (over != NULL && over->inode == i))
         return STATUS_OK;
     uint64_t others = inode_slots(i) & ~slot_bit(w->node);
     if (inv != NULL)
@@ -90,8 +137,7 @@ ntstatus wait_for_others(struct work *w, struct inode *i)
     inv->wait_count++;
     v->invalidation = inv;
     v->blocked = others;
-    list_push_back(&inv->waits, &v->in_invalidation);
-    list_push_back(&w->node->waits, &v->in_node);
+    wait_add(v, &inv->waits);
     ask(w, inv, others & ~inv->asked);
     return STATUS_PENDING;
 }
@@ -100,7 +146,7 @@ ntstatus wait_for_others(struct work *w, struct inode *i)
 static void unblock(struct meta *m, struct invalidation *inv, uint64_t slots)
 {
     list_each (at, &inv->waits) {
-        struct wait *v = container_of(at, struct wait, in_invalidation);
+        struct wait *v = container_of(at, struct wait, in_blocker);
         v->blocked &= slots;
         if (v->blocked == 0)
             make_ready(m, v);

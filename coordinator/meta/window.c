@@ -13,6 +13,12 @@ static struct remembered *oldest(const struct node *n)
     return first == NULL ? NULL : container_of(first, struct remembered, by_sequence);
 }
 
+static struct remembered *next(const struct remembered *r)
+{
+    struct tree_node *t = tree_next(&r->by_sequence);
+    return t == NULL ? NULL : container_of(t, struct remembered, by_sequence);
+}
+
 struct remembered *window_get(const struct node *n, uint64_t sequence)
 {
     struct tree_node *found = n->window.root == NULL ? NULL : tree_get(&n->window, &sequence);
@@ -25,21 +31,40 @@ static void forget(struct meta *m, struct node *n, struct remembered *r)
     mem_free(m->mem, r, sizeof(*r));
 }
 
-void window_trim(struct meta *m, struct node *n, uint64_t acked_below)
+static bool still_waited_for(const Fl__Command *c, uint64_t sequence)
 {
-    if (acked_below > n->window_floor)
-        n->window_floor = acked_below;
-    for (struct remembered *r; (r = oldest(n)) != NULL && r->sequence < n->window_floor;) {
-        if (r->pending)
-            return; /* nobody can have the answer to what was not answered */
+    for (size_t i = 0; i < c->n_waiting; i++)
+        if (c->waiting[i] == sequence)
+            return true;
+    return false;
+}
+
+/* The first reply from `r` on that the command's node has; nobody can have the answer to what was
+ * not answered. */
+static struct remembered *done_from(struct remembered *r, const Fl__Command *c)
+{
+    while (r != NULL && (r->pending || still_waited_for(c, r->sequence)))
+        r = next(r);
+    uint64_t below = c->acked_below < c->sequence ? c->acked_below : c->sequence;
+    return r != NULL && r->sequence < below ? r : NULL;
+}
+
+void window_trim(struct meta *m, struct node *n, const Fl__Command *c)
+{
+    uint64_t below = c->acked_below < c->sequence ? c->acked_below : c->sequence;
+    if (below > n->window_floor)
+        n->window_floor = below;
+    struct remembered *r = done_from(oldest(n), c);
+    while (r != NULL) {
+        struct remembered *after = next(r);
         forget(m, n, r);
+        r = done_from(after, c);
     }
 }
 
-bool window_has_room(const struct node *n, uint64_t acked_below)
+bool window_has_room(const struct node *n, const Fl__Command *c)
 {
-    const struct remembered *r = oldest(n);
-    return n->window.count < META_WINDOW_MAX || (r->sequence < acked_below && !r->pending);
+    return n->window.count < META_WINDOW_MAX || done_from(oldest(n), c) != NULL;
 }
 
 void window_add(struct node *n, struct remembered *r)

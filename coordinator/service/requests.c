@@ -75,9 +75,13 @@ static void on_apply(struct coordinator *c, const struct raft_effect *fx)
             c->config_changed = true;
     if (coordinator_leads(c)) {
         struct request *r = fx->apply.token ? map_get_u64(&c->requests, fx->apply.token) : NULL;
-        if (r != NULL && out.reply != NULL)
+        Fl__Reply waits = FL__REPLY__INIT;
+        waits.status = STATUS_PENDING;
+        if (out.reply == NULL) /* it waits: see Command.cancel_id */
+            answer_node(c, command->node_id, command->sequence, &waits);
+        else if (r != NULL)
             answer_command(c, r, out.reply);
-        else if (r == NULL && out.reply != NULL && command->node_id != 0)
+        else if (command->node_id != 0)
             answer_node(c, command->node_id, command->sequence, out.reply);
         for (size_t i = 0; i < out.completions_count; i++)
             answer_node(c, out.completions[i].node_id, out.completions[i].sequence,

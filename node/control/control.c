@@ -36,6 +36,7 @@ struct pending {
     struct list link;
     uint64_t token, sequence; /* sequence: of the command, or the query's id */
     bool command, sent;
+    bool waits; /* a command that was answered STATUS_PENDING: it does not count in sent_count */
     uint8_t *bytes; /* packed Fl__Command or Fl__Query body */
     size_t len;
 };
@@ -52,7 +53,7 @@ struct control {
     uint32_t lease_ms;
     struct list pending; /* in order of sequence */
     struct map by_sequence;
-    uint32_t pending_count, sent_count;
+    uint32_t pending_count, sent_count, waiting_count;
     struct arena arena;           /* of the step */
     struct arena config_arena[2]; /* of the configuration in force, and the one before */
     uint32_t config_turn;
@@ -116,9 +117,11 @@ static void wait_and_retry(struct control *c, uint64_t now_ns)
     sm_move(&c->sm, WAITING);
     c->attempt++;
     c->deadline_ns = now_ns + RETRY_MS * MS;
-    for (struct list *it = c->pending.next; it != &c->pending; it = it->next)
-        container_of(it, struct pending, link)->sent = false;
-    c->sent_count = 0;
+    for (struct list *it = c->pending.next; it != &c->pending; it = it->next) {
+        struct pending *p = container_of(it, struct pending, link);
+        p->sent = p->waits = false;
+    }
+    c->sent_count = c->waiting_count = 0;
 }
 
 /* Ends a line on which the other side does not count us: no leader has our Hello from it, or it has
@@ -175,10 +178,26 @@ static uint64_t first_unanswered(const struct control *c)
 {
     for (struct list *it = c->pending.next; it != &c->pending; it = it->next) {
         struct pending *p = container_of(it, struct pending, link);
-        if (p->command)
+        if (p->command && !p->waits)
             return p->sequence;
     }
     return c->next_sequence;
+}
+
+/* The commands before it that wait; false when the step's arena is spent. */
+static bool list_waiting(struct control *c, Fl__Command *body)
+{
+    body->waiting = c->waiting_count == 0
+                        ? NULL
+                        : arena_array(&c->arena, c->waiting_count, sizeof(*body->waiting));
+    if (body->waiting == NULL && c->waiting_count > 0)
+        return false;
+    for (struct list *it = c->pending.next; it != &c->pending; it = it->next) {
+        struct pending *p = container_of(it, struct pending, link);
+        if (p->waits)
+            body->waiting[body->n_waiting++] = p->sequence;
+    }
+    return true;
 }
 
 static void transmit(struct control *c, struct pending *p)
@@ -189,7 +208,7 @@ static void transmit(struct control *c, struct pending *p)
     if (p->command) {
         Fl__Command *body =
             pb_unpack(&fl__command__descriptor, slice_of(p->bytes, p->len), &c->arena);
-        if (body == NULL)
+        if (body == NULL || !list_waiting(c, body))
             return;
         body->acked_below = first_unanswered(c);
         command.command = body;
@@ -225,7 +244,8 @@ static void forget(struct control *c, struct pending *p)
     list_remove(&p->link);
     (void)map_remove_u64(&c->by_sequence, p->sequence);
     c->pending_count--;
-    c->sent_count -= p->sent ? 1 : 0;
+    c->waiting_count -= p->waits;
+    c->sent_count -= p->sent && !p->waits;
     mem_free(c->mem, p->bytes, p->len);
     mem_free(c->mem, p, sizeof *p);
 }
@@ -342,6 +362,15 @@ static void on_not_leader(struct control *c, const struct control_event *ev, con
         c->deadline_ns = ev->now_ns;
 }
 
+static void begins_to_wait(struct control *c, struct pending *p)
+{
+    if (p->waits)
+        return;
+    c->sent_count -= p->sent;
+    p->waits = true;
+    c->waiting_count++;
+}
+
 static void on_reply(struct control *c, uint64_t sequence, bool command, const Fl__Reply *reply)
 {
     struct pending *p = map_get_u64(&c->by_sequence, sequence);
@@ -350,7 +379,10 @@ static void on_reply(struct control *c, uint64_t sequence, bool command, const F
     struct control_effect *e = emit(c, CONTROL_DO_REPLY);
     e->reply.token = p->token;
     e->reply.reply = reply;
-    forget(c, p);
+    if (command && reply->status == STATUS_PENDING)
+        begins_to_wait(c, p);
+    else
+        forget(c, p);
     if (c->sm.state == SERVING)
         transmit_waiting(c);
 }
@@ -539,7 +571,7 @@ bool control_serving(const struct control *c) { return c->sm.state == SERVING; }
 
 void control_check(const struct control *c)
 {
-    uint32_t count = 0, sent = 0;
+    uint32_t count = 0, sent = 0, waiting = 0;
     uint64_t last = 0;
     for (struct list *it = c->pending.next; it != &c->pending; it = it->next) {
         struct pending *p = container_of(it, struct pending, link);
@@ -547,10 +579,12 @@ void control_check(const struct control *c)
         last = p->sequence;
         must(map_get_u64(&c->by_sequence, p->sequence) == p);
         count++;
-        sent += p->sent ? 1 : 0;
+        sent += p->sent && !p->waits;
+        waiting += p->waits;
     }
     must(count == c->pending_count);
     must(sent == c->sent_count);
+    must(waiting == c->waiting_count);
     must(c->pending_count <= CONTROL_PENDING_MAX);
     must(c->sm.state == SERVING || sent == 0);
 }

@@ -71,7 +71,7 @@ enum control_effect_type {
     CONTROL_DO_CONNECT,    /* to this coordinator; one connection at a time */
     CONTROL_DO_DISCONNECT, /* no LINK_DOWN follows */
     CONTROL_DO_SEND,       /* a whole frame */
-    CONTROL_DO_REPLY,      /* to a COMMAND or QUERY: exactly one each */
+    CONTROL_DO_REPLY,      /* to a COMMAND or QUERY: exactly one each, besides STATUS_PENDING */
     CONTROL_DO_CONFIG,
     CONTROL_DO_NOTICE,
     CONTROL_DO_LEASE, /* serve until then; 0: not at all */

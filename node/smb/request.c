@@ -110,6 +110,8 @@ void request_collect(struct smb *s)
 void request_abandon(struct smb *s, struct smb_request *r)
 {
     must(r->conn != NULL);
+    if (r->sm.state == REQUEST_WAITING && r->wait == WAIT_META && r->meta_waits)
+        request_cancel_meta(s, r);
     bool needs_frame = r->sm.state == REQUEST_WAITING && r->wait == WAIT_IO;
     if (!needs_frame) {
         request_finish(s, r);
@@ -169,12 +171,14 @@ static void begin_op(struct smb *s, struct smb_request *r, enum smb_wait wait, u
 static void wait_meta(struct smb *s, struct smb_request *r, smb_meta_done *done)
 {
     r->on_meta = done;
+    r->meta_waits = false;
     begin_op(s, r, WAIT_META, s->now_ns + SMB_META_NS);
 }
 
-void request_meta(struct smb *s, struct smb_request *r, const Fl__Command *c, smb_meta_done *done)
+void request_meta(struct smb *s, struct smb_request *r, Fl__Command *c, smb_meta_done *done)
 {
     wait_meta(s, r, done);
+    c->cancel_id = handle_pack(r->op);
     struct smb_effect *e = smb_emit(s, SMB_DO_META);
     e->meta.token = handle_pack(r->op);
     e->meta.command = c;
@@ -351,6 +355,10 @@ static void fail_lost(struct smb *s, struct smb_request *r)
 
 void request_on_meta(struct smb *s, const struct smb_event *ev)
 {
+    if (ev->meta.reply->status == STATUS_PENDING) {
+        request_meta_waits(s, ev->meta.token);
+        return;
+    }
     struct smb_request *r = end_op(s, ev->meta.token, WAIT_META);
     if (r == NULL || !request_resolve(s, r)) {
         close_unwanted(s, ev->meta.reply);

@@ -1,4 +1,4 @@
-/* Commands of a few lines: ECHO, CANCEL, LOCK, OPLOCK_BREAK, CHANGE_NOTIFY. */
+/* Commands of a few lines: ECHO, LOCK, OPLOCK_BREAK, CHANGE_NOTIFY. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/dir.h"
@@ -19,30 +19,6 @@ void cmd_echo(struct smb *s, struct smb_request *r)
         return;
     smb_empty_encode(w);
     request_reply(s, r, STATUS_OK);
-}
-
-static bool is_target(const struct smb_request *r, const struct smb_request *cancel)
-{
-    if (r == cancel)
-        return false;
-    if ((cancel->header.flags & SMB2_FLAGS_ASYNC_COMMAND) != 0)
-        return r->async_id != 0 && r->async_id == cancel->header.async_id;
-    return r->header.message_id == cancel->header.message_id;
-}
-
-/* [MS-SMB2] 3.3.5.16: no reply, whatever happens. Only what sleeps can be cancelled: an
- * operation that the coordinator or the disks have begun is carried through. */
-void cmd_cancel(struct smb *s, struct smb_request *r)
-{
-    list_each (link, &r->conn->requests) {
-        struct smb_request *other = container_of(link, struct smb_request, conn_link);
-        bool asleep = other->sm.state == REQUEST_PARKED || other->sm.state == REQUEST_HELD;
-        if (!asleep || !is_target(other, r))
-            continue;
-        request_wake_later(s, other, STATUS_CANCELLED);
-        break;
-    }
-    request_no_reply(s, r);
 }
 
 /* [MS-SMB2] 3.3.5.14. Byte-range locks must hold on every node at once; until they do, none is

@@ -45,6 +45,7 @@
 #define SMB_SECOND UINT64_C(1000000000)
 #define SMB_INTERIM_NS (SMB_SECOND / 2) /* STATUS_PENDING is due after this */
 #define SMB_META_NS (50 * SMB_SECOND)   /* the coordinator's answer is given up after this */
+#define SMB_WAIT_NS (600 * SMB_SECOND)  /* the same, once it has said that the command waits */
 #define SMB_HOLD_NS (5 * SMB_SECOND)    /* how long a request waits for the node's lease */
 
 struct smb_request;
@@ -262,9 +263,10 @@ struct smb_request {
     struct smb_session *session; /* NULL when the command needs none */
     struct smb_tree *tree;
     handle session_at, tree_at, open_at;
-    bool size_held; /* counted in the inode's writes_busy until the part ends */
-    bool cuts;      /* the inode is `cutting` for it until the part ends */
-    void *scratch;  /* the handler's own, from the arena; NULL at the start of each part */
+    bool meta_waits; /* the command waits at the coordinator; CANCEL reaches it there */
+    bool size_held;  /* counted in the inode's writes_busy until the part ends */
+    bool cuts;       /* the inode is `cutting` for it until the part ends */
+    void *scratch;   /* the handler's own, from the arena; NULL at the start of each part */
 
     /* [MS-SMB2] 3.3.5.2.7.2: what a related part takes from the one before. */
     struct {
@@ -347,7 +349,7 @@ void request_fail_data(struct smb *s, struct smb_request *r, ntstatus status, st
 
 /* A command in the request's arena: fill it in, then request_meta. NULL: failed already, return. */
 Fl__Command *request_command(struct smb *s, struct smb_request *r);
-void request_meta(struct smb *s, struct smb_request *r, const Fl__Command *c, smb_meta_done *done);
+void request_meta(struct smb *s, struct smb_request *r, Fl__Command *c, smb_meta_done *done);
 Fl__Query *request_query_new(struct smb *s, struct smb_request *r);
 void request_query(struct smb *s, struct smb_request *r, const Fl__Query *q, smb_meta_done *done);
 
@@ -408,6 +410,11 @@ struct smb_request *request_begin(struct smb *s, struct smb_conn *c, handle fram
 void request_finish(struct smb *s, struct smb_request *r);
 /* Frees what the former step has finished. */
 void request_collect(struct smb *s);
+/* The command it waits for is to end at the coordinator: its outcome comes as STATUS_CANCELLED. */
+void request_cancel_meta(struct smb *s, const struct smb_request *r);
+/* The coordinator has taken the command with this token, which must wait there: for a lease to be
+ * broken, say. The client learns so at once ([MS-SMB2] 3.3.4.2). */
+void request_meta_waits(struct smb *s, uint64_t token);
 /* Its connection is gone: ends it, or leaves it to the IO event it waits for. */
 void request_abandon(struct smb *s, struct smb_request *r);
 /* The part holds nothing any more: its open, its share of the inode's size. */

@@ -129,6 +129,9 @@ static void fill_answer(struct stream *s, Fl__Command *c)
     uint64_t *tickets = make(s, sizeof(*tickets));
     fl__invalidate_done__init(d);
     fl__reclaim_done__init(r);
+    Fl__Cancel *k = make(s, sizeof(*k));
+    fl__cancel__init(k);
+    k->cancel_id = 1 + pick(s, 8);
     d->ticket = *tickets = s->tickets[pick(s, array_len(s->tickets))];
     r->node_id = s->node;
     r->tickets = tickets, r->n_tickets = 1;
@@ -138,6 +141,10 @@ static void fill_answer(struct stream *s, Fl__Command *c)
         c->reclaim_done = r;
     else
         c->invalidate_done = d;
+    if (pick(s, 5) == 0) {
+        c->body_case = FL__COMMAND__BODY_CANCEL;
+        c->cancel = k;
+    }
 }
 
 static void fill_group(struct stream *s, Fl__Command *c)
@@ -248,6 +255,7 @@ static void next_command(struct stream *s, Fl__Command *c)
     c->incarnation = s->r->incarnation[s->node];
     c->sequence = s->node == 0 ? 0 : ++s->r->sequence[s->node];
     c->acked_below = c->sequence > 20 ? c->sequence - 20 : 0;
+    c->cancel_id = pick(s, 8);
     c->now = s->r->now += 10000;
 }
 
@@ -412,7 +420,7 @@ static void test_window_is_bounded(void **state)
     (void)state;
     struct rig r;
     rig_setup(&r);
-    for (uint32_t i = 0; i < 1024; i++)
+    for (uint32_t i = 0; i < 2048; i++)
         assert_int_equal(rig_close(&r, 1, 999)->status, STATUS_FILE_CLOSED);
     assert_int_equal(rig_close(&r, 1, 999)->status, STATUS_INSUFFICIENT_RESOURCES);
     Fl__Close c = FL__CLOSE__INIT;

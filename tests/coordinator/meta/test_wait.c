@@ -207,6 +207,88 @@ static void test_the_file_goes(void **state)
     rig_end(&s.r);
 }
 
+static Fl__Reply *cancel(struct rig *r, uint32_t node, uint64_t id)
+{
+    Fl__Cancel c = FL__CANCEL__INIT;
+    c.cancel_id = id;
+    RIG_COMMAND(CANCEL, cancel, &c);
+    return rig_apply(r, node, &command);
+}
+
+/* A wait that its client gives up ends, for it alone, and has changed nothing. */
+static void test_cancelled(void **state)
+{
+    (void)state;
+    struct shared s;
+    setup(&s);
+    Fl__SetSize size = FL__SET_SIZE__INIT;
+    size.open_id = s.one;
+    size.size = 10;
+    RIG_COMMAND(SET_SIZE, set_size, &size);
+    command.cancel_id = 77;
+    assert_null(rig_apply(&s.r, 1, &command));
+    assert_null(rig_set_size(&s.r, 1, s.one, 5));
+    rig_reload(&s.r);
+    assert_int_equal(cancel(&s.r, 2, 77)->status, STATUS_OK); /* of another node */
+    assert_int_equal(cancel(&s.r, 1, 78)->status, STATUS_OK);
+    assert_int_equal(s.r.out.completions_count, 0);
+    assert_int_equal(cancel(&s.r, 1, 0)->status, STATUS_INVALID_PARAMETER);
+    assert_int_equal(cancel(&s.r, 1, 77)->status, STATUS_OK);
+    assert_int_equal(s.r.out.completions_count, 1);
+    assert_int_equal(s.r.out.completions[0].sequence, command.sequence);
+    assert_int_equal(s.r.out.completions[0].reply->status, STATUS_CANCELLED);
+    assert_int_equal(rig_info(&s.r, s.one)->size, 10000);
+    assert_false(rig_info(&s.r, s.one)->cacheable);
+    assert_int_equal(rig_apply(&s.r, 1, &command)->status, STATUS_CANCELLED); /* remembered */
+    rig_end(&s.r);
+}
+
+/* What waits long does not keep its node from having more than a window of commands answered, and
+ * its own answer stays until the node has it. */
+static void test_the_window_goes_on(void **state)
+{
+    (void)state;
+    struct shared s;
+    setup(&s);
+    assert_null(rig_set_size(&s.r, 1, s.one, 10));
+    uint64_t waiting = s.r.sequence[1], ticket = ticket_for(&s.r, 2);
+    for (int i = 0; i < 3000; i++) {
+        Fl__Close close = FL__CLOSE__INIT;
+        RIG_COMMAND(CLOSE, close, &close);
+        command.acked_below = s.r.sequence[1] + 1;
+        command.waiting = &waiting;
+        command.n_waiting = 1;
+        assert_int_equal(rig_apply(&s.r, 1, &command)->status, STATUS_FILE_CLOSED);
+        if (i == 1500)
+            rig_invalidated(&s.r, 2, ticket);
+        if (i == 2000)
+            rig_reload(&s.r);
+        arena_reset(&s.r.a);
+    }
+    Fl__SetSize size = FL__SET_SIZE__INIT;
+    RIG_COMMAND(SET_SIZE, set_size, &size);
+    command.sequence = waiting;
+    assert_int_equal(rig_apply(&s.r, 1, &command)->info->info->size, 10);
+    command.sequence = waiting + 1;
+    assert_int_equal(rig_apply(&s.r, 1, &command)->status, STATUS_REQUEST_OUT_OF_SEQUENCE);
+    rig_end(&s.r);
+}
+
+/* A node's waits are bounded. */
+static void test_too_many_wait(void **state)
+{
+    (void)state;
+    struct shared s;
+    setup(&s);
+    for (int i = 0; i < 512; i++)
+        assert_null(rig_set_size(&s.r, 1, s.one, 10));
+    assert_int_equal(rig_set_size(&s.r, 1, s.one, 10)->status, STATUS_INSUFFICIENT_RESOURCES);
+    rig_reload(&s.r);
+    rig_close(&s.r, 2, s.two);
+    assert_int_equal(s.r.out.completions_count, 512);
+    rig_end(&s.r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +302,9 @@ int main(void)
         cmocka_unit_test(test_the_asker_closes),
         cmocka_unit_test(test_overwrite_waits),
         cmocka_unit_test(test_the_file_goes),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_the_window_goes_on),
+        cmocka_unit_test(test_too_many_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,8 @@ static inline void line_heard(struct line *l, const Fl__Control *m)
             l, "send command %llu of %llu acked %llu", (unsigned long long)c->sequence,
             (unsigned long long)(c->body_case == FL__COMMAND__BODY_CLOSE ? c->close->open_id : 0),
             (unsigned long long)c->acked_below);
+        for (size_t i = 0; i < c->n_waiting; i++)
+            line_say(l, "waiting %llu", (unsigned long long)c->waiting[i]);
     } else {
         must(m->body_case == FL__CONTROL__BODY_QUERY);
         line_say(l, "send query %llu", (unsigned long long)m->query->id);

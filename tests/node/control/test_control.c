@@ -265,6 +265,34 @@ static void the_window_is_kept(void **state)
     line_fini(&l);
 }
 
+/* A command that waits at the coordinator keeps nobody back, and is named with every other. */
+static void a_command_that_waits_stands_aside(void **state)
+{
+    (void)state;
+    static struct line l;
+    line_init(&l);
+    line_serve(&l);
+    assert_string_equal(line_command(&l, 1), "send command 1 of 1 acked 1");
+    assert_string_equal(line_answer(&l, 1, STATUS_PENDING), "reply 1 0x103");
+    assert_string_equal(line_command(&l, 2), "send command 2 of 2 acked 2; waiting 1");
+    assert_string_equal(line_answer(&l, 1, STATUS_PENDING), "reply 1 0x103"); /* said twice */
+    for (uint64_t i = 3; i <= CONTROL_WINDOW + 100; i++) {
+        assert_string_not_equal(line_answer(&l, i - 1, STATUS_OK), "");
+        assert_string_not_equal(line_command(&l, i), "");
+    }
+    /* On a new line it waits for an answer like any other, until it is known to wait again. */
+    (void)line_down(&l, true);
+    (void)line_after(&l, 40);
+    (void)line_up(&l);
+    (void)line_welcome(&l, 2, false);
+    assert_string_equal(line_command(&l, 7), "");
+    (void)line_answer(&l, 1, STATUS_PENDING);
+    assert_string_equal(line_command(&l, 8), "send command 1102 of 8 acked 1100; waiting 1");
+    assert_string_equal(line_answer(&l, 1, STATUS_OK), "reply 1 0");
+    assert_string_equal(line_command(&l, 9), "send command 1103 of 9 acked 1100");
+    line_fini(&l);
+}
+
 static void too_many_are_refused(void **state)
 {
     (void)state;
@@ -364,6 +392,7 @@ int main(void)
         cmocka_unit_test(who_is_refused_waits_a_second),
         cmocka_unit_test(commands_are_sent_again_with_their_numbers),
         cmocka_unit_test(the_window_is_kept),
+        cmocka_unit_test(a_command_that_waits_stands_aside),
         cmocka_unit_test(too_many_are_refused),
         cmocka_unit_test(who_was_declared_down_begins_a_new_life),
         cmocka_unit_test(large_commands_go_in_turns),

@@ -162,8 +162,13 @@ static void take_op(struct rig *g, const struct smb_effect *e)
         must((c == NULL) != (e->meta.query == NULL));
         g->closes += c != NULL && c->body_case == FL__COMMAND__BODY_CLOSE;
         g->invalidates_done += c != NULL && c->body_case == FL__COMMAND__BODY_INVALIDATE_DONE;
+        if (c != NULL && c->body_case == FL__COMMAND__BODY_CANCEL) {
+            g->cancels++;
+            g->cancel_id = c->cancel->cancel_id;
+        }
         if (e->meta.token == 0)
             return;
+        must(c == NULL || c->cancel_id == e->meta.token);
         op.token = e->meta.token;
         op.open = c != NULL && c->body_case == FL__COMMAND__BODY_OPEN;
         op.info = !op.open;

@@ -52,7 +52,8 @@ struct rig {
     uint8_t *buffers[RIG_BUFFERS_MAX]; /* by handle.slot - 1 */
     uint64_t closed_conn;              /* the last one closed by the core */
     const char *closed_why;
-    uint32_t closes, auth_ends, invalidates_done;
+    uint32_t closes, auth_ends, invalidates_done, cancels;
+    uint64_t cancel_id; /* of the last Cancel */
     uint64_t next_open_id, next_conn;
     uint64_t file_size; /* of every file */
 

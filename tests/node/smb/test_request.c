@@ -1,5 +1,5 @@
 /* Compounds, waiting, cancelling, and ends in the middle of things.
- * covers: compound.c small.c check.c pipe.c */
+ * covers: cancel.c compound.c small.c check.c pipe.c */
 #include "tests/lib/unit.h"
 #include "tests/node/smb/rig.h"
 
@@ -306,6 +306,57 @@ static void test_change_notify(void **state)
     assert_int_equal(cl.header.status, STATUS_OK);
 }
 
+/* The oldest operation is not over: it waits at the coordinator. */
+static void op_waits(void)
+{
+    struct rig_op op = rig.ops[0];
+    Fl__Reply waits = FL__REPLY__INIT;
+    waits.status = STATUS_PENDING;
+    rig_reply(&rig, &waits);
+    rig.ops[rig.op_count++] = op;
+}
+
+/* A command that waits at the coordinator: the client learns it at once, and may cancel it. */
+static void test_waits_at_the_coordinator(void **state)
+{
+    (void)state;
+    client_ready(&cl, &rig, SMB_DIALECT_311);
+    rig.hold_meta = true;
+    client_put_create(&cl, client_begin(&cl, SMB2_CREATE, 0), "file");
+    client_send(&cl);
+    op_waits();
+    assert_true(client_receive(&cl));
+    assert_int_equal(cl.header.status, STATUS_PENDING);
+    op_waits(); /* said again: once is enough */
+    rig_advance(&rig, UINT64_C(120000000000));
+    assert_false(client_receive(&cl));
+    smb_empty_encode(client_begin(&cl, SMB2_CANCEL, SMB2_FLAGS_ASYNC_COMMAND));
+    client_send(&cl);
+    assert_int_equal(rig.cancels, 1);
+    assert_int_equal(rig.cancel_id, rig.ops[0].token);
+    rig_answer(&rig, STATUS_CANCELLED);
+    assert_true(client_receive(&cl));
+    assert_int_equal(cl.header.status, STATUS_CANCELLED);
+}
+
+/* Nobody waits any more for what waits there. */
+static void test_disconnect_amid_wait(void **state)
+{
+    (void)state;
+    client_ready(&cl, &rig, SMB_DIALECT_311);
+    rig.hold_meta = true;
+    client_put_create(&cl, client_begin(&cl, SMB2_CREATE, 0), "file");
+    client_send(&cl);
+    op_waits();
+    struct smb_event ev = {.type = SMB_EV_DISCONNECT, .disconnect = {cl.conn}};
+    rig_event(&rig, &ev);
+    assert_int_equal(rig.cancels, 1);
+    op_waits(); /* known there only now */
+    assert_int_equal(rig.cancels, 2);
+    rig_answer(&rig, STATUS_OK); /* too late to be cancelled */
+    assert_int_equal(rig.closes, 1);
+}
+
 static void test_credits(void **state)
 {
     (void)state;
@@ -423,6 +474,8 @@ int main(void)
         T(test_change_notify),
         T(test_credits),
         T(test_state_lost),
+        T(test_waits_at_the_coordinator),
+        T(test_disconnect_amid_wait),
         cmocka_unit_test(test_no_memory),
         T(test_pipe),
     };
