@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 
 enum { FILES_WANTED = 16384 };
+_Static_assert((int)SETTINGS_CIPHERS_MAX == (int)SMB_CIPHERS_MAX, "one list, two names");
+_Static_assert((int)SETTINGS_SIGNINGS_MAX == (int)SMB_SIGNINGS_MAX, "one list, two names");
 
 static void size_pools(struct shell *s)
 {
@@ -70,6 +72,10 @@ int main(int argc, char **argv)
     s.config.smb.server_guid[15] ^= (uint8_t)s.settings.node_id; /* [MS-SMB2] 3.3.3: one a server */
     s.config.smb.require_signing = s.settings.require_signing;
     s.config.smb.require_encryption = s.settings.require_encryption;
+    memcpy(s.config.smb.ciphers, s.settings.ciphers, sizeof s.settings.ciphers);
+    s.config.smb.cipher_count = s.settings.cipher_count;
+    memcpy(s.config.smb.signings, s.settings.signings, sizeof s.settings.signings);
+    s.config.smb.signing_count = s.settings.signing_count;
     s.config.smb.gss_hint = slice_of(hint, auth_hint(&s.settings, hint, sizeof hint));
     code = shell_run(&s);
     tls_context_free(s.tls);

@@ -65,21 +65,41 @@ void negotiate_smb1(struct smb *s, struct smb_request *r, struct slice frame)
 
 /* ---- algorithms of 3.1.1 -------------------------------------------------------------------- */
 
-static uint16_t choose(struct smb_id_list offered, const uint16_t *preferred, size_t count)
+struct preference {
+    const uint16_t *ids;
+    size_t count;
+};
+
+static struct preference ciphers_of(const struct smb_config *config)
 {
-    for (size_t i = 0; i < count; i++)
-        if (smb_id_has(offered, preferred[i]))
-            return preferred[i];
-    return 0;
+    static const uint16_t all[SMB_CIPHERS_MAX] = {SMB_CIPHER_AES128_GCM, SMB_CIPHER_AES128_CCM,
+                                                  SMB_CIPHER_AES256_GCM, SMB_CIPHER_AES256_CCM};
+    if (config->cipher_count == 0)
+        return (struct preference){all, array_len(all)};
+    return (struct preference){config->ciphers, config->cipher_count};
+}
+
+static struct preference signings_of(const struct smb_config *config)
+{
+    static const uint16_t all[SMB_SIGNINGS_MAX] = {SMB_SIGNING_AES_GMAC, SMB_SIGNING_AES_CMAC,
+                                                   SMB_SIGNING_HMAC_SHA256};
+    if (config->signing_count == 0)
+        return (struct preference){all, array_len(all)};
+    return (struct preference){config->signings, config->signing_count};
+}
+
+/* The first of ours that is offered; `none` when there is no such. */
+static uint16_t choose(struct smb_id_list offered, struct preference ours, uint16_t none)
+{
+    for (size_t i = 0; i < ours.count; i++)
+        if (smb_id_has(offered, ours.ids[i]))
+            return ours.ids[i];
+    return none;
 }
 
 static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
                               const struct smb_negotiate_req *req, struct smb_negotiate_rsp *rsp)
 {
-    static const uint16_t ciphers[] = {SMB_CIPHER_AES128_GCM, SMB_CIPHER_AES128_CCM,
-                                       SMB_CIPHER_AES256_GCM, SMB_CIPHER_AES256_CCM};
-    static const uint16_t signings[] = {SMB_SIGNING_AES_GMAC, SMB_SIGNING_AES_CMAC,
-                                        SMB_SIGNING_HMAC_SHA256};
     struct smb_conn *c = r->conn;
     const struct smb_negotiate_contexts *ctx = &req->contexts;
     if (!ctx->has_preauth)
@@ -90,14 +110,10 @@ static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
     if (!preauth_add(&c->preauth, r->message))
         return STATUS_INSUFFICIENT_RESOURCES;
     if (ctx->has_ciphers)
-        c->cipher = choose(ctx->ciphers, ciphers, array_len(ciphers));
-    c->signing_algorithm = SMB_SIGNING_AES_CMAC;
-    if (ctx->has_signing) {
-        /* No common one: AES-CMAC (3.3.5.4). The list's last, HMAC-SHA256, is number 0. */
-        uint16_t signing = choose(ctx->signing, signings, array_len(signings));
-        if (signing != 0 || smb_id_has(ctx->signing, SMB_SIGNING_HMAC_SHA256))
-            c->signing_algorithm = signing;
-    }
+        c->cipher = choose(ctx->ciphers, ciphers_of(s->config), SMB_CIPHER_NONE);
+    c->signing_algorithm = SMB_SIGNING_AES_CMAC; /* 3.3.5.4: also when none is common */
+    if (ctx->has_signing)
+        c->signing_algorithm = choose(ctx->signing, signings_of(s->config), SMB_SIGNING_AES_CMAC);
     uint8_t salt[16];
     smb_random(s, salt, sizeof(salt));
     rsp->salt = arena_copy(&r->arena, slice_of(salt, sizeof(salt)));
@@ -110,10 +126,14 @@ static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
 }
 
 /* 3.0 and 3.0.2 seal with AES-128-CCM when the client can. */
-static void negotiate_30(struct smb_conn *c, struct smb_negotiate_rsp *rsp)
+static void negotiate_30(struct smb *s, struct smb_conn *c, struct smb_negotiate_rsp *rsp)
 {
+    struct preference ours = ciphers_of(s->config);
+    bool allowed = false;
+    for (size_t i = 0; i < ours.count; i++)
+        allowed |= ours.ids[i] == SMB_CIPHER_AES128_CCM;
     c->signing_algorithm = SMB_SIGNING_AES_CMAC;
-    if ((c->client_capabilities & SMB2_GLOBAL_CAP_ENCRYPTION) == 0)
+    if (!allowed || (c->client_capabilities & SMB2_GLOBAL_CAP_ENCRYPTION) == 0)
         return;
     c->cipher = SMB_CIPHER_AES128_CCM;
     rsp->capabilities |= SMB2_GLOBAL_CAP_ENCRYPTION;
@@ -159,7 +179,7 @@ void cmd_negotiate(struct smb *s, struct smb_request *r)
     if (status == STATUS_OK && rsp.dialect == SMB_DIALECT_311)
         status = negotiate_311(s, r, &req, &rsp);
     else if (status == STATUS_OK && rsp.dialect >= SMB_DIALECT_300)
-        negotiate_30(c, &rsp);
+        negotiate_30(s, c, &rsp);
     if (status != STATUS_OK) {
         request_fail(s, r, status);
         return;

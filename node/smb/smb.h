@@ -149,7 +149,7 @@ struct smb_effect {
     };
 };
 
-enum { SMB_EFFECTS_MAX = 256 };
+enum { SMB_EFFECTS_MAX = 256, SMB_CIPHERS_MAX = 4, SMB_SIGNINGS_MAX = 3 };
 
 struct smb_effects {
     uint32_t count;
@@ -163,6 +163,11 @@ struct smb_config {
     struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2), or empty */
     bool require_signing;
     bool require_encryption;
+    /* What 3.1.1 may use, most preferred first: enum smb_cipher, enum smb_signing. None: all of
+     * them. 3.0 and 3.0.2 know AES-128-CCM and AES-CMAC only; without that cipher they do not seal.
+     */
+    uint16_t ciphers[SMB_CIPHERS_MAX], signings[SMB_SIGNINGS_MAX];
+    uint32_t cipher_count, signing_count;
 };
 
 struct smb;

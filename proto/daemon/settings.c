@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum kind { TEXT, PATH, NUMBER, BIG, FLAG, HEX16, COORDINATOR };
+enum kind { TEXT, PATH, NUMBER, BIG, FLAG, HEX16, COORDINATOR, CIPHERS, SIGNINGS };
 
 /* Every key there is: section, key, where it goes, how it is read, and its default. */
 struct key {
@@ -41,6 +41,8 @@ static const struct key keys[] = {
     {"coordinator", "founding", PATH, FIELD(founding_file), NULL},
     {"smb", "require_signing", FLAG, FIELD(require_signing), "no"},
     {"smb", "require_encryption", FLAG, FIELD(require_encryption), "no"},
+    {"smb", "ciphers", CIPHERS, FIELD(ciphers), NULL},
+    {"smb", "signing", SIGNINGS, FIELD(signings), NULL},
     {"smb", "ntlm", FLAG, FIELD(ntlm), "yes"},
     {"smb", "keytab", PATH, FIELD(keytab), NULL},
     {"witness", "endpoint_mapper_port", NUMBER, FIELD(endpoint_mapper_port), "135"},
@@ -122,6 +124,53 @@ static const char *add_coordinator(struct settings *s, const char *value)
     return NULL;
 }
 
+/* Names of algorithms, each a word, as their numbers in [MS-SMB2] 2.2.3.1.2 and 2.2.3.1.7. */
+struct names {
+    const char *const *names;
+    uint16_t first; /* number of the first name */
+    size_t count;
+    const char *wanted;
+};
+
+static const char *const cipher_names[] = {"aes-128-ccm", "aes-128-gcm", "aes-256-ccm",
+                                           "aes-256-gcm"};
+static const char *const signing_names[] = {"hmac-sha256", "aes-cmac", "aes-gmac"};
+static const struct names ciphers = {
+    cipher_names, 1, array_len(cipher_names),
+    "each of aes-128-gcm, aes-128-ccm, aes-256-gcm, aes-256-ccm is wanted once at most"};
+static const struct names signings = {
+    signing_names, 0, array_len(signing_names),
+    "each of aes-gmac, aes-cmac, hmac-sha256 is wanted once at most"};
+
+static bool add_algorithm(const struct names *n, const char *word, uint16_t *to, uint32_t *count)
+{
+    for (uint16_t i = 0; i < n->count; i++) {
+        uint16_t id = (uint16_t)(n->first + i);
+        if (strcasecmp(word, n->names[i]) != 0)
+            continue;
+        for (uint32_t k = 0; k < *count; k++)
+            if (to[k] == id)
+                return false;
+        to[(*count)++] = id; /* never more than there are names */
+        return true;
+    }
+    return false;
+}
+
+static const char *set_algorithms(const struct names *n, const char *value, uint16_t *to,
+                                  uint32_t *count)
+{
+    char words[256], *state = NULL;
+    if (strlen(value) >= sizeof words)
+        return n->wanted;
+    memcpy(words, value, strlen(value) + 1);
+    *count = 0;
+    for (char *w = strtok_r(words, " ,", &state); w != NULL; w = strtok_r(NULL, " ,", &state))
+        if (!add_algorithm(n, w, to, count))
+            return n->wanted;
+    return *count > 0 ? NULL : n->wanted;
+}
+
 static const char *set(struct parse *p, const struct key *k, const char *value)
 {
     void *to = (char *)p->s + k->offset;
@@ -133,6 +182,8 @@ static const char *set(struct parse *p, const struct key *k, const char *value)
     case FLAG: return set_flag(to, value);
     case HEX16: return set_hex16(to, value);
     case COORDINATOR: return add_coordinator(p->s, value);
+    case CIPHERS: return set_algorithms(&ciphers, value, p->s->ciphers, &p->s->cipher_count);
+    case SIGNINGS: return set_algorithms(&signings, value, p->s->signings, &p->s->signing_count);
     }
     return "no such kind of key";
 }

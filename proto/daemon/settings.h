@@ -5,7 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SETTINGS_ERROR_MAX = 512, SETTINGS_COORDINATORS_MAX = 9 };
+enum {
+    SETTINGS_ERROR_MAX = 512,
+    SETTINGS_COORDINATORS_MAX = 9,
+    SETTINGS_CIPHERS_MAX = 4,
+    SETTINGS_SIGNINGS_MAX = 3,
+};
 
 struct settings_coordinator {
     uint32_t id;      /* node id, which is its Raft id too */
@@ -36,6 +41,9 @@ struct settings {
     char founding_file[4096]; /* ClusterInit for the first leader; "" when joining */
     /* [smb] */
     bool require_signing, require_encryption, ntlm;
+    /* Allowed in SMB 3.1.1, most preferred first, by number ([MS-SMB2] 2.2.3.1); none: all. */
+    uint16_t ciphers[SETTINGS_CIPHERS_MAX], signings[SETTINGS_SIGNINGS_MAX];
+    uint32_t cipher_count, signing_count;
     char keytab[4096]; /* "" without Kerberos */
     /* [witness] */
     uint32_t endpoint_mapper_port, witness_port; /* 0: any */

@@ -34,6 +34,13 @@ void client_free(struct client *c)
     c->seal_key = c->open_key = NULL;
 }
 
+void client_leave(struct client *c)
+{
+    struct smb_event ev = {.type = SMB_EV_DISCONNECT, .disconnect = {c->conn}};
+    rig_event(c->rig, &ev);
+    client_free(c);
+}
+
 static void put_header(struct client *c, uint16_t command, uint32_t flags)
 {
     struct smb_header h = {
@@ -164,24 +171,33 @@ ntstatus client_call(struct client *c)
 static struct slice ids(const uint16_t *list, size_t count, uint8_t *bytes)
 {
     struct writer w = writer_of(bytes, count * 2);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && list[i] != CLIENT_NO_MORE; i++)
         write_u16(&w, list[i]);
     return written(&w);
 }
 
+void client_offer(struct client *c, uint16_t cipher, uint16_t signing)
+{
+    c->ciphers[0] = cipher;
+    c->signings[0] = signing;
+    c->ciphers[1] = c->signings[1] = CLIENT_NO_MORE;
+}
+
 ntstatus client_negotiate(struct client *c, uint16_t dialect)
 {
-    static const uint16_t ciphers[] = {SMB_CIPHER_AES128_CCM, SMB_CIPHER_AES128_GCM};
-    static const uint16_t signing[] = {SMB_SIGNING_AES_CMAC, SMB_SIGNING_AES_GMAC};
-    uint8_t bytes[3][4];
+    static const uint16_t ciphers[] = {SMB_CIPHER_AES128_CCM, SMB_CIPHER_AES128_GCM,
+                                       CLIENT_NO_MORE};
+    static const uint16_t signings[] = {SMB_SIGNING_AES_CMAC, SMB_SIGNING_AES_GMAC, CLIENT_NO_MORE};
+    bool chosen = c->ciphers[0] != 0;
+    uint8_t bytes[3][8];
     struct smb_negotiate_offer offer = {
         .security_mode = SMB2_NEGOTIATE_SIGNING_ENABLED,
-        .capabilities = SMB2_GLOBAL_CAP_ENCRYPTION | SMB2_GLOBAL_CAP_LARGE_MTU,
+        .capabilities = SMB2_GLOBAL_CAP_ENCRYPTION | SMB2_GLOBAL_CAP_LARGE_MTU | c->capabilities,
         .client_guid = "client-guid",
         .dialects = {ids(&dialect, 1, bytes[0])},
         .salt = slice_str("salt"),
-        .ciphers = {ids(ciphers, 2, bytes[1])},
-        .signing = {ids(signing, 2, bytes[2])},
+        .ciphers = {ids(chosen ? c->ciphers : ciphers, 4, bytes[1])},
+        .signing = {ids(chosen ? c->signings : signings, 4, bytes[2])},
     };
     struct writer *w = client_begin(c, SMB2_NEGOTIATE, 0);
     smb_negotiate_offer_encode(w, &offer);
@@ -198,6 +214,7 @@ ntstatus client_negotiate(struct client *c, uint16_t dialect)
     c->cipher = dialect >= SMB_DIALECT_300 ? SMB_CIPHER_AES128_CCM : SMB_CIPHER_NONE;
     c->signing = dialect >= SMB_DIALECT_300 ? SMB_SIGNING_AES_CMAC : SMB_SIGNING_HMAC_SHA256;
     if (dialect == SMB_DIALECT_311) {
+        must(a.contexts.has_ciphers && a.contexts.has_signing);
         c->cipher = smb_id_at(a.contexts.ciphers, 0);
         c->signing = smb_id_at(a.contexts.signing, 0);
     }
@@ -220,7 +237,7 @@ static void make_keys(struct client *c)
         smb_keys_202(session_key, &keys);
     c->sign_key = sign_key_new(&c->rig->client_mem, (enum smb_signing)c->signing,
                                slice_of(keys.signing.bytes, keys.signing.size));
-    if (c->dialect < SMB_DIALECT_300)
+    if (c->dialect < SMB_DIALECT_300 || c->cipher == SMB_CIPHER_NONE)
         return;
     enum smb_cipher cipher = (enum smb_cipher)c->cipher;
     c->seal_key =

@@ -83,7 +83,9 @@ struct client {
     uint16_t dialect, cipher, signing;
     bool sign, seal; /* what it does with its requests */
     bool bad_signature;
-    bool strict; /* it fails when a sealed request has an open answer */
+    uint16_t ciphers[4], signings[4]; /* what it offers, up to a 0xFFFF; none: a default */
+    uint32_t capabilities;            /* beside ENCRYPTION and LARGE_MTU */
+    bool strict;                      /* it fails when a sealed request has an open answer */
     struct preauth preauth, session_preauth;
     struct sign_key *sign_key;
     struct seal_key *seal_key, *open_key;
@@ -100,6 +102,8 @@ struct client {
 
 void client_connect(struct client *c, struct rig *g);
 void client_free(struct client *c);
+/* Its connection is gone, and so is it. */
+void client_leave(struct client *c);
 /* Begins a message; the body is then encoded into the writer returned. */
 struct writer *client_begin(struct client *c, uint16_t command, uint32_t flags);
 /* Another message in the same frame. */
@@ -112,6 +116,9 @@ bool client_receive(struct client *c);
 /* Sends and receives: the status, or STATUS_CONNECTION_DISCONNECTED when nothing comes. */
 ntstatus client_call(struct client *c);
 
+#define CLIENT_NO_MORE 0xFFFFu
+/* It offers just these in 3.1.1. */
+void client_offer(struct client *c, uint16_t cipher, uint16_t signing);
 ntstatus client_negotiate(struct client *c, uint16_t dialect);
 /* One round of SESSION_SETUP with this token. */
 ntstatus client_setup(struct client *c, const char *token, uint64_t previous);

@@ -86,6 +86,70 @@ static void test_every_dialect(void **state)
     }
 }
 
+/* client_connect forgets what a client offers, hence in this order. */
+static ntstatus ready_with(struct client *c, uint16_t cipher, uint16_t signing)
+{
+    client_connect(c, &rig);
+    client_offer(c, cipher, signing);
+    ntstatus status = client_negotiate(c, SMB_DIALECT_311);
+    if (status == STATUS_OK)
+        status = client_logon(c);
+    return status == STATUS_OK ? client_tree(c, "\\\\s\\general") : status;
+}
+
+static void test_every_algorithm(void **state)
+{
+    (void)state;
+    struct smb_file_id id;
+    size_t got = 0;
+    for (uint16_t cipher = SMB_CIPHER_AES128_CCM; cipher <= SMB_CIPHER_AES256_GCM; cipher++)
+        for (uint16_t signing = 0; signing <= SMB_SIGNING_AES_GMAC; signing++) {
+            assert_int_equal(ready_with(&cl, cipher, signing), STATUS_OK);
+            assert_int_equal(cl.cipher, cipher);
+            assert_int_equal(cl.signing, signing);
+            assert_int_equal(client_create(&cl, "signed", &id), STATUS_OK);
+            assert_true((cl.header.flags & SMB2_FLAGS_SIGNED) != 0);
+            cl.seal = cl.strict = true;
+            assert_int_equal(read_file(&cl, id, 100, &got), STATUS_OK);
+            assert_int_equal(client_close(&cl, id), STATUS_OK);
+            client_leave(&cl);
+        }
+}
+
+static const struct {
+    const char *name;
+    uint16_t allowed_cipher, allowed_signing; /* by the settings: one each */
+    uint16_t cipher, signing;                 /* offered */
+    uint16_t got_cipher, got_signing;
+} choices[] = {
+    {"what is allowed", SMB_CIPHER_AES256_GCM, SMB_SIGNING_AES_GMAC, SMB_CIPHER_AES256_GCM,
+     SMB_SIGNING_AES_GMAC, SMB_CIPHER_AES256_GCM, SMB_SIGNING_AES_GMAC},
+    {"no common cipher", SMB_CIPHER_AES256_GCM, SMB_SIGNING_AES_GMAC, SMB_CIPHER_AES128_CCM,
+     SMB_SIGNING_AES_GMAC, SMB_CIPHER_NONE, SMB_SIGNING_AES_GMAC},
+    {"no common signing: AES-CMAC", SMB_CIPHER_AES256_GCM, SMB_SIGNING_AES_GMAC,
+     SMB_CIPHER_AES256_GCM, SMB_SIGNING_HMAC_SHA256, SMB_CIPHER_AES256_GCM, SMB_SIGNING_AES_CMAC},
+    {"numbers nobody knows", SMB_CIPHER_AES128_GCM, SMB_SIGNING_AES_CMAC, 77, 77, SMB_CIPHER_NONE,
+     SMB_SIGNING_AES_CMAC},
+};
+
+static void test_allowed_algorithms(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(choices) / sizeof(*choices); i++) {
+        rig.config.ciphers[0] = choices[i].allowed_cipher;
+        rig.config.signings[0] = choices[i].allowed_signing;
+        rig.config.cipher_count = rig.config.signing_count = 1;
+        ntstatus status = ready_with(&cl, choices[i].cipher, choices[i].signing);
+        assert_row(choices[i].name, status == STATUS_OK);
+        assert_row(choices[i].name, cl.cipher == choices[i].got_cipher);
+        assert_row(choices[i].name, cl.signing == choices[i].got_signing);
+        client_leave(&cl);
+    }
+    /* 3.0 has no choice: it seals with AES-128-CCM or not at all. */
+    client_ready(&cl, &rig, SMB_DIALECT_300);
+    assert_int_equal(client_tree(&cl, "\\\\s\\secret"), STATUS_ACCESS_DENIED);
+}
+
 static void test_wrong_password(void **state)
 {
     (void)state;
@@ -391,6 +455,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_every_dialect),
+        T(test_every_algorithm),
+        T(test_allowed_algorithms),
         T(test_wrong_password),
         T(test_nobody_without_a_name),
         T(test_previous_session),
