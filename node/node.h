@@ -20,7 +20,7 @@
 
 enum node_event_type {
     NODE_EV_START,   /* first event, once */
-    NODE_EV_SMB,     /* CONNECT, DISCONNECT, FRAME, AUTH of smb.h */
+    NODE_EV_SMB,     /* CONNECT, DISCONNECT, FRAME, AUTH, INTERFACES of smb.h */
     NODE_EV_CONTROL, /* LINK_UP, LINK_DOWN, MESSAGE of control.h */
     NODE_EV_PEER_UP,
     NODE_EV_PEER_DOWN,

@@ -20,6 +20,7 @@ static void size_pools(struct shell *s)
     c->buffer_bytes_max = s->settings.memory_mib << 20;
     c->smb.connections_max = SHELL_CONNS_MAX;
     c->smb.sessions_max = 4096;
+    c->smb.channels_max = 8192;
     c->smb.trees_max = 16384;
     c->smb.opens_max = 131072;
     c->smb.requests_max = 16384;

@@ -16,6 +16,7 @@
 
 #define WAIT_MAX_NS (UINT64_C(100) * 1000000)
 #define SPACE_NS (UINT64_C(1000) * 1000000)
+#define INTERFACES_NS (UINT64_C(10000) * 1000000)
 #define DRAIN_NS (UINT64_C(2000) * 1000000)
 
 /* A posted event with copies of what it points to. */
@@ -169,10 +170,28 @@ static void tell_space(struct shell *s, uint64_t now)
     node_space(s->node, unused, total);
 }
 
+/* Cards come, go and change their speed; looked at now and then. */
+static void tell_interfaces(struct shell *s, uint64_t now)
+{
+    struct smb_interface list[1 + SETTINGS_SMB_ADDRESSES_MAX] = {0};
+    if (now < s->interfaces_ns)
+        return;
+    s->interfaces_ns = now + INTERFACES_NS;
+    uint32_t count = interfaces_list(&s->settings, list);
+    if (count == s->interface_count && memcmp(list, s->interfaces, sizeof list) == 0)
+        return;
+    memcpy(s->interfaces, list, sizeof list);
+    s->interface_count = count;
+    struct smb_event smb = {.type = SMB_EV_INTERFACES, .interfaces = {s->interfaces, count}};
+    struct node_event ev = {.type = NODE_EV_SMB, .smb = &smb};
+    shell_step(s, &ev);
+}
+
 static void turn(struct shell *s)
 {
     uint64_t now = reactor_now();
     tell_space(s, now);
+    tell_interfaces(s, now);
     uint64_t next = min_u64(peers_maintain(s->peers, now), line_maintain(s->line, now));
     drain(s);
     if (node_next_deadline(s->node) <= now) {
@@ -183,6 +202,20 @@ static void turn(struct shell *s)
     now = reactor_now();
     reactor_run(&s->reactor, next <= now ? 0 : min_u64(next - now, WAIT_MAX_NS));
     drain(s);
+}
+
+/* On every address clients may use. */
+static int listen_for_clients(struct shell *s)
+{
+    for (uint32_t i = 0; i <= s->settings.smb_address_count; i++) {
+        const char *address = i == 0 ? s->settings.address : s->settings.smb_addresses[i - 1];
+        int r = smbnet_listen(s->smbnet, address, s->settings.smb_port);
+        if (r < 0) {
+            log_error("cannot listen on %s:%u: %s", address, s->settings.smb_port, strerror(-r));
+            return r;
+        }
+    }
+    return 0;
 }
 
 static bool start(struct shell *s)
@@ -205,10 +238,7 @@ static bool start(struct shell *s)
     if (r < 0)
         log_error("cannot listen on %s:%u: %s", s->settings.address, s->settings.data_port,
                   strerror(-r));
-    if (r == 0 && (r = smbnet_listen(s->smbnet, s->settings.address, s->settings.smb_port)) < 0)
-        log_error("cannot listen on %s:%u: %s", s->settings.address, s->settings.smb_port,
-                  strerror(-r));
-    return r == 0;
+    return r == 0 && listen_for_clients(s) == 0;
 }
 
 int shell_run(struct shell *s)

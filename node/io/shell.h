@@ -23,10 +23,16 @@ struct auth;
 
 /* ---- smbnet.c: connections of SMB clients ---------------------------------------------------- */
 struct smbnet *smbnet_new(struct shell *s);
-/* 0 or -errno. */
+/* One more address to listen on. 0 or -errno. */
 int smbnet_listen(struct smbnet *n, const char *address, uint32_t port);
 void smbnet_send(struct smbnet *n, const struct smb_effect *e);
 void smbnet_close(struct smbnet *n, uint64_t conn, const char *why);
+
+/* ---- interfaces.c: where clients reach this node ----------------------------------------------
+ */
+/* Fills `out` (1 + SETTINGS_SMB_ADDRESSES_MAX places); an address no interface has now is left out.
+ */
+uint32_t interfaces_list(const struct settings *s, struct smb_interface *out);
 
 /* ---- peers.c: links to the other nodes ------------------------------------------------------- */
 struct peers *peers_new(struct shell *s);
@@ -69,7 +75,10 @@ struct shell {
     bool stepping, stop, lease;
     int exit_code;
     uint64_t space_ns; /* when the disk's free space is looked at next */
-    char trouble[200]; /* with the coordinators, as logged last */
+    struct smb_interface interfaces[1 + SETTINGS_SMB_ADDRESSES_MAX]; /* as told to the node */
+    uint32_t interface_count;
+    uint64_t interfaces_ns; /* when they are looked at next */
+    char trouble[200];      /* with the coordinators, as logged last */
 };
 
 /* An event that waits for the step in progress to end. Made by shell_post, which copies. */

@@ -53,10 +53,16 @@ struct conn {
     struct iovec iov[IOVECS_MAX];
 };
 
+struct listener {
+    struct smbnet *net;
+    int fd;
+    struct io_op accept;
+};
+
 struct smbnet {
     struct shell *shell;
-    int listener;
-    struct io_op accept;
+    struct listener listeners[1 + SETTINGS_SMB_ADDRESSES_MAX];
+    uint32_t listener_count;
     struct map conns; /* id → struct conn */
     uint64_t next_id;
 };
@@ -322,9 +328,9 @@ static void address_text(int fd, bool peer, char out[64])
         memcpy(out, "?", 2);
 }
 
-static void start_accept(struct smbnet *n)
+static void start_accept(struct listener *l)
 {
-    io_uring_prep_accept(reactor_entry(&n->shell->reactor, &n->accept), n->listener, NULL, NULL,
+    io_uring_prep_accept(reactor_entry(&l->net->shell->reactor, &l->accept), l->fd, NULL, NULL,
                          SOCK_CLOEXEC);
 }
 
@@ -357,12 +363,12 @@ static void open_conn(struct smbnet *n, int fd)
 
 static void on_accepted(struct io_op *op, int result)
 {
-    struct smbnet *n = container_of(op, struct smbnet, accept);
+    struct listener *l = container_of(op, struct listener, accept);
     if (result >= 0)
-        open_conn(n, result);
+        open_conn(l->net, result);
     else if (result != -ECONNABORTED)
         log_warn("cannot accept an SMB connection: %s", strerror(-result));
-    start_accept(n);
+    start_accept(l);
 }
 
 struct smbnet *smbnet_new(struct shell *s)
@@ -370,16 +376,18 @@ struct smbnet *smbnet_new(struct shell *s)
     struct smbnet *n = calloc(1, sizeof *n);
     must(n != NULL);
     n->shell = s;
-    n->accept.done = on_accepted;
     map_init(&n->conns, &s->mem, (uintptr_t)n);
     return n;
 }
 
 int smbnet_listen(struct smbnet *n, const char *address, uint32_t port)
 {
-    n->listener = socket_listen(address, port);
-    if (n->listener < 0)
-        return n->listener;
-    start_accept(n);
+    must(n->listener_count < array_len(n->listeners));
+    int fd = socket_listen(address, port);
+    if (fd < 0)
+        return fd;
+    struct listener *l = &n->listeners[n->listener_count++];
+    *l = (struct listener){.net = n, .fd = fd, .accept = {.done = on_accepted}};
+    start_accept(l);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* smb_check(): what must hold between any two steps. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 static uint32_t count_list(const struct list *l)
 {
@@ -60,20 +60,44 @@ static void check_conn(struct smb_conn *c)
 {
     must(c->sm.state != CONN_CLOSING);
     must(c->request_count == count_list(&c->requests));
-    must(c->session_count == count_list(&c->sessions));
+    must(c->channel_count == count_list(&c->channels));
+    uint32_t bound = 0;
+    list_each (link, &c->channels) {
+        const struct smb_channel *ch = container_of(link, struct smb_channel, conn_link);
+        must(ch->conn == c);
+        bound += ch->bound;
+    }
+    must(c->bound_count == bound);
     must(c->parked <= c->request_count);
     must(c->parked <= SMB_PARKED_MAX);
     window_check(&c->window);
     if (c->sm.state == CONN_READY)
         must(c->dialect != 0);
     else
-        must(c->session_count == 0);
+        must(c->channel_count == 0);
+}
+
+static void check_channels(const struct smb_session *session)
+{
+    uint32_t bound = 0, count = 0;
+    list_each (link, &session->channels) {
+        const struct smb_channel *ch = container_of(link, struct smb_channel, session_link);
+        must(ch->session == session);
+        must(ch->bound || ch->sign_key == NULL);
+        must(ch->bound || session->token != NULL || session->channel_count == 1);
+        must(!ch->auth_busy || ch->auth_context != 0);
+        bound += ch->bound;
+        count++;
+    }
+    must(count == session->channel_count);
+    must(count <= SMB_CHANNELS_MAX);
+    must((session->token != NULL) == (bound > 0)); /* the last channel takes the session along */
 }
 
 static void check_session(const struct smb_session *session)
 {
     must(session->sm.state != SESSION_GONE);
-    must(session->conn != NULL);
+    check_channels(session);
     must(session->tree_count == count_list(&session->trees));
     if (session->token == NULL) { /* who has not logged on has nothing */
         must(session->sm.state == SESSION_IN_PROGRESS);

@@ -5,7 +5,7 @@
  * STATUS_PENDING for the last part takes those before it along. A READ's data is not copied
  * when it ends a frame: it follows the head in the buffer it was read into, and is signed and
  * sealed there. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 #include "proto/smb/error.h"
 #include "proto/smb/transform.h"
@@ -17,9 +17,24 @@ static size_t pad8(size_t n) { return (8 - n % 8) % 8; }
 static bool wants_signature(struct smb *s, const struct smb_request *r)
 {
     const struct smb_session *session = table_get(&s->sessions, r->session_at);
-    if (session == NULL || session->sign_key == NULL || !handle_none(r->seal_session))
+    if (session == NULL || !handle_none(r->seal_session) ||
+        channel_sign_key(session, r->conn, r->header.command) == NULL)
         return false;
     return r->sign_reply || session->signing_required || (r->header.flags & SMB2_FLAGS_SIGNED) != 0;
+}
+
+/* What refuses a binding says SMB2_FLAGS_SIGNED as Windows does and bears no signature: AES-GMAC's
+ * nonce is the MessageId (3.1.4.1), the session's key has signed a message of that number on the
+ * session's own connection, and whoever sees two messages with one nonce can forge a third. For the
+ * same reason nothing is signed with that key for somebody who has not proved that he has it. */
+static bool refuses_binding(struct smb *s, const struct smb_request *r, ntstatus status)
+{
+    const struct smb_session *session = table_get(&s->sessions, r->session_at);
+    const struct smb_channel *ch = session != NULL ? channel_find(session, r->conn) : NULL;
+    if (session == NULL || r->header.command != SMB2_SESSION_SETUP || (ch != NULL && ch->bound))
+        return false;
+    return !r->verified || status == STATUS_REQUEST_OUT_OF_SEQUENCE ||
+           status == STATUS_NOT_SUPPORTED || status == STATUS_ACCESS_DENIED;
 }
 
 /* [MS-SMB2] 3.3.4.2 to 3.3.4.4: the header of a reply is that of the request, changed. */
@@ -36,11 +51,15 @@ static void put_header(struct smb *s, struct smb_request *r, struct smb_part *p,
     };
     bool interim = status == STATUS_PENDING;
     p->session = r->session_at;
-    p->sign = !interim && wants_signature(s, r); /* 3.3.4.2: interim responses are not signed */
+    p->command = h.command;
+    bool sign = !interim && wants_signature(s, r); /* 3.3.4.2: interim responses are not signed */
+    p->sign = sign && !refuses_binding(s, r, status);
     p->hash_conn = r->hash_reply && h.command == SMB2_NEGOTIATE;
     p->hash_session = r->hash_reply && h.command == SMB2_SESSION_SETUP;
-    if (p->sign)
-        h.flags |= SMB2_FLAGS_SIGNED;
+    /* A session that is not there has no key; Windows leaves the flag of the request as it was, and
+     * clients who demand signatures want to see it. */
+    bool echo = status == STATUS_USER_SESSION_DELETED && handle_none(r->seal_session);
+    h.flags |= sign ? SMB2_FLAGS_SIGNED : echo ? r->header.flags & SMB2_FLAGS_SIGNED : 0;
     if (r->parts != p)
         h.flags |= r->header.flags & SMB2_FLAGS_RELATED_OPERATIONS;
     /* 3.3.4.2: credits of an asynchronous request are granted with the interim response. */
@@ -87,19 +106,21 @@ struct outgoing {
     handle buf;
 };
 
-static bool sign_part(struct smb *s, const struct smb_part *p, uint8_t *at, size_t len)
+static bool sign_part(struct smb *s, const struct smb_request *r, const struct smb_part *p,
+                      struct slice_mut text)
 {
     if (!p->sign)
         return true;
-    struct smb_session *session = table_get(&s->sessions, p->session);
-    if (session == NULL || session->sign_key == NULL)
+    const struct smb_session *session = table_get(&s->sessions, p->session);
+    struct sign_key *key = session != NULL ? channel_sign_key(session, r->conn, p->command) : NULL;
+    if (key == NULL)
         return false;
-    struct slice parts[] = {slice_of(at, len), slice_of(p->body, p->body_len)};
+    struct slice parts[] = {slice_of(text.at, text.len), slice_of(p->body, p->body_len)};
     struct sign_message m = {parts, p->body_len > 0 ? 2 : 1, true};
     uint8_t signature[SMB_SIGNATURE_SIZE];
-    if (!sign_message(session->sign_key, &m, signature))
+    if (!sign_message(key, &m, signature))
         return false;
-    struct writer w = writer_of(at, len);
+    struct writer w = writer_of(text.at, text.len);
     (void)write_space(&w, SMB_SIGNATURE_POS);
     write_bytes(&w, slice_of(signature, sizeof(signature)));
     return true;
@@ -111,16 +132,18 @@ static bool hash_part(struct smb *s, struct smb_request *r, const struct smb_par
     if (p->hash_conn)
         return preauth_add(&r->conn->preauth, message);
     struct smb_session *session = table_get(&s->sessions, p->session);
-    if (p->hash_session && session != NULL)
-        return preauth_add(&session->preauth, message);
+    struct smb_channel *ch = session != NULL ? channel_find(session, r->conn) : NULL;
+    if (p->hash_session && ch != NULL)
+        return preauth_add(&ch->preauth, message);
     return true;
 }
 
 /* One message leaves from where it was built. */
-static bool gather_one(struct smb *s, struct smb_part *p, struct outgoing *out)
+static bool gather_one(struct smb *s, struct smb_request *r, struct outgoing *out)
 {
+    struct smb_part *p = r->parts;
     *out = (struct outgoing){p->head, p->head_len, p->body, p->body_len, p->buf};
-    return sign_part(s, p, p->head, p->head_len);
+    return sign_part(s, r, p, (struct slice_mut){p->head, p->head_len});
 }
 
 /* Several are copied behind each other, each but the last with NextCommand; all padded, also the
@@ -151,7 +174,7 @@ static bool gather_many(struct smb *s, struct smb_request *r, struct outgoing *o
             smb_compound_link(&one, 0);
         }
         must(w.pos == start + size);
-        if (!sign_part(s, p, at, size))
+        if (!sign_part(s, r, p, (struct slice_mut){at, size}))
             return false;
         if (p->next == NULL)
             out->body = p->body, out->body_len = p->body_len, out->buf = p->buf;
@@ -201,11 +224,11 @@ static void flush(struct smb *s, struct smb_request *r)
 {
     if (r->parts == NULL)
         return;
-    struct outgoing out;
-    bool ok = true;
+    struct outgoing out = {0};
+    bool ok = r->parts->next == NULL ? gather_one(s, r, &out) : gather_many(s, r, &out);
+    /* As it leaves: the answers of a binding are signed, and the signature is hashed too. */
     for (struct smb_part *p = r->parts; p != NULL; p = p->next)
         ok = ok && hash_part(s, r, p);
-    ok = ok && (r->parts->next == NULL ? gather_one(s, r->parts, &out) : gather_many(s, r, &out));
     if (ok && !handle_none(r->seal_session))
         ok = seal(s, table_get(&s->sessions, r->seal_session), &out);
     if (!ok) {
@@ -296,7 +319,7 @@ static void begin_part(struct smb *s, struct smb_request *r)
     r->reply = (struct writer){0};
     r->async_id = 0;
     r->wake_status = STATUS_OK;
-    r->sign_reply = r->hash_reply = false;
+    r->sign_reply = r->hash_reply = r->verified = false;
     sm_move(&r->sm, REQUEST_RUNNING);
     dispatch_part(s, r);
 }

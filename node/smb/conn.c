@@ -2,7 +2,7 @@
  *
  *   NEW ──SMB1 NEGOTIATE "2.???"──► MULTI ──NEGOTIATE──► READY
  *    └───────────────NEGOTIATE───────────────────────────►┘      any ──► CLOSING */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 #include "proto/smb/transform.h"
 
@@ -41,7 +41,7 @@ void conn_open(struct smb *s, const struct smb_event *ev)
     must(!handle_none(c->self));
     sm_init(&c->sm, "connection", conn_states, array_len(conn_states), CONN_NEW);
     list_init(&c->work);
-    list_init(&c->sessions);
+    list_init(&c->channels);
     list_init(&c->requests);
     window_init(&c->window);
     c->io_max = SMB_IO_MAX_202;
@@ -52,7 +52,7 @@ void conn_doom(struct smb *s, struct smb_conn *c, const char *why)
 {
     if (c->sm.state == CONN_CLOSING)
         return;
-    trace_put(&s->trace, "conn.close", c->id, c->request_count, c->session_count);
+    trace_put(&s->trace, "conn.close", c->id, c->request_count, c->channel_count);
     sm_move(&c->sm, CONN_CLOSING);
     (void)map_remove_u64(&s->conn_by_id, c->id);
     (void)table_remove(&s->conns, c->self);
@@ -77,11 +77,11 @@ bool conn_unwind(struct smb *s)
     struct list *link;
     if ((link = list_first(&c->requests)) != NULL) {
         request_abandon(s, container_of(link, struct smb_request, conn_link));
-    } else if ((link = list_first(&c->sessions)) != NULL) {
-        session_doom(s, container_of(link, struct smb_session, conn_link));
+    } else if ((link = list_first(&c->channels)) != NULL) {
+        channel_lost(s, container_of(link, struct smb_channel, conn_link));
     } else {
         must(c->request_count == 0);
-        must(c->session_count == 0);
+        must(c->channel_count == 0);
         list_remove(&c->work);
         pool_put(&s->conn_pool, c);
     }
@@ -90,20 +90,14 @@ bool conn_unwind(struct smb *s)
 
 void conn_on_timer(struct smb *s, struct smb_conn *c)
 {
-    bool logged_on = false;
-    list_each (link, &c->sessions)
-        logged_on |= container_of(link, struct smb_session, conn_link)->token != NULL;
-    if (!logged_on)
+    if (c->bound_count == 0)
         conn_doom(s, c, "nobody logged on in time");
 }
 
 /* Requests are what credits buy: when few are left, clients get fewer. */
 uint32_t conn_credit_limit(const struct smb *s, const struct smb_conn *c)
 {
-    bool logged_on = false;
-    list_each (link, &c->sessions)
-        logged_on |= container_of(link, struct smb_session, conn_link)->token != NULL;
-    if (!logged_on)
+    if (c->bound_count == 0)
         return CREDITS_BEFORE_LOGON;
     uint32_t total = s->config->requests_max, used = s->requests.used;
     if (used > total - total / 8)

@@ -1,6 +1,6 @@
 /* Between a parsed header and its handler: what [MS-SMB2] 3.3.5.2 verifies for every request, in
  * its order, and the table of commands. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 /* 3.3.5.2: the most a request may measure unless its command carries data. */
 #define SMALL_REQUEST_MAX (68u * 1024)
@@ -122,10 +122,12 @@ static ntstatus check_signature(struct smb *s, struct smb_request *r, struct smb
                    : STATUS_OK;
     if (session == NULL)
         return STATUS_USER_SESSION_DELETED;
-    if (session->sign_key == NULL)
+    struct sign_key *key = channel_sign_key(session, r->conn, r->header.command);
+    if (key == NULL)
         return STATUS_NOT_SUPPORTED;
     struct sign_message m = {&r->message, 1, false};
-    if (sign_verify(session->sign_key, &m))
+    r->verified = sign_verify(key, &m);
+    if (r->verified)
         return STATUS_OK;
     trace_put(&s->trace, "request.signature", r->header.command, r->header.message_id, session->id);
     return STATUS_ACCESS_DENIED;
@@ -179,6 +181,8 @@ static ntstatus check_part(struct smb *s, struct smb_request *r)
     if (r->header.command == SMB2_CREATE)
         r->chain.has_file = false;
     struct smb_session *session = session_find(s, r->conn, r->chain.session_id);
+    if (session == NULL)
+        session = bind_session(s, r); /* 3.3.5.2.4: in the GlobalSessionTable */
     if (session != NULL)
         r->session_at = session->self;
     status = check_signature(s, r, session);

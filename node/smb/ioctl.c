@@ -1,6 +1,6 @@
 /* IOCTL ([MS-SMB2] 3.3.5.15): VALIDATE_NEGOTIATE_INFO, pipe transactions, and the proper refusal
  * of all others. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 #include "proto/smb/ioctl.h"
 #include "proto/smb/negotiate.h"
@@ -103,9 +103,8 @@ static ntstatus refusal(uint32_t code)
     switch (code) {
     case FSCTL_DFS_GET_REFERRALS:
     case FSCTL_DFS_GET_REFERRALS_EX:
-        return STATUS_FS_DRIVER_REQUIRED;    /* 3.3.5.15.2: not DFS capable */
-    case FSCTL_QUERY_NETWORK_INTERFACE_INFO: /* one channel a session */
-    case FSCTL_PIPE_TRANSCEIVE:              /* 3.3.5.15.3, 3.3.5.15.4: not a pipe */
+        return STATUS_FS_DRIVER_REQUIRED; /* 3.3.5.15.2: not DFS capable */
+    case FSCTL_PIPE_TRANSCEIVE:           /* 3.3.5.15.3, 3.3.5.15.4: not a pipe */
     case FSCTL_PIPE_PEEK: return STATUS_NOT_SUPPORTED;
     case FSCTL_GET_REPARSE_POINT:
     case FSCTL_DELETE_REPARSE_POINT: return STATUS_NOT_A_REPARSE_POINT; /* no file is one */
@@ -146,6 +145,8 @@ void cmd_ioctl(struct smb *s, struct smb_request *r)
         request_fail(s, r, status);
     else if (req.code == FSCTL_VALIDATE_NEGOTIATE_INFO)
         validate_negotiate(s, r, &req);
+    else if (req.code == FSCTL_QUERY_NETWORK_INTERFACE_INFO)
+        interfaces_ioctl(s, r, &req);
     else if (r->tree->ipc && !is_fileless(req.code))
         pipe_ioctl(s, r, &req);
     else if (req.code == FSCTL_CREATE_OR_GET_OBJECT_ID || req.code == FSCTL_GET_OBJECT_ID)

@@ -1,7 +1,6 @@
 /* NEGOTIATE: dialect, capabilities and algorithms ([MS-SMB2] 3.3.5.3, 3.3.5.4).
  *
- * What is offered is what works: no DFS, no leases, one channel a session, no persistent
- * handles, no compression. */
+ * What is offered is what works: no DFS, no leases, no persistent handles, no compression. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/negotiate.h"
@@ -125,6 +124,13 @@ static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
     return STATUS_OK;
 }
 
+/* 3.3.5.4: who does not speak of channels is not told of them. */
+static void negotiate_channels(const struct smb_conn *c, struct smb_negotiate_rsp *rsp)
+{
+    if (rsp->dialect >= SMB_DIALECT_300)
+        rsp->capabilities |= c->client_capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL;
+}
+
 /* 3.0 and 3.0.2 seal with AES-128-CCM when the client can. */
 static void negotiate_30(struct smb *s, struct smb_conn *c, struct smb_negotiate_rsp *rsp)
 {
@@ -180,6 +186,7 @@ void cmd_negotiate(struct smb *s, struct smb_request *r)
         status = negotiate_311(s, r, &req, &rsp);
     else if (status == STATUS_OK && rsp.dialect >= SMB_DIALECT_300)
         negotiate_30(s, c, &rsp);
+    negotiate_channels(c, &rsp);
     if (status != STATUS_OK) {
         request_fail(s, r, status);
         return;

@@ -1,6 +1,6 @@
 /* The life of a request: what it waits for, how it is completed, and how it ends when its
  * connection does. See smb_int.h for the states. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 #include "proto/smb/error.h"
 #include "proto/smb/transform.h"
@@ -49,6 +49,7 @@ void request_part_end(struct smb *s, struct smb_request *r)
     r->open_at = (handle){0};
     if (o == NULL)
         return;
+    sequence_end(r, o);
     if (r->cuts) {
         must(o->inode != NULL);
         r->cuts = false;
@@ -417,6 +418,9 @@ ntstatus request_open(struct smb *s, struct smb_request *r, struct smb_file_id i
     struct smb_open *o = table_get(&s->opens, handle_unpack(id.volatile_));
     if (o == NULL || o->closing || o->open_id != id.persistent || o->tree != r->tree)
         return STATUS_FILE_CLOSED;
+    status = sequence_begin(r, o);
+    if (status != STATUS_OK)
+        return status;
     r->open_at = o->self;
     o->busy++;
     list_push_back(&o->requests, &r->open_link);

@@ -1,6 +1,6 @@
 /* Sessions: where they are found, and how they end. Their end is gradual: first nobody finds
  * them any more, then their trees and opens go one by one, then their keys are wiped. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 /* A token with a thousand groups fits well. */
 #define TOKEN_BYTES_MAX (512u << 10)
@@ -27,27 +27,34 @@ struct smb_session *session_new(struct smb *s, struct smb_conn *c)
         pool_put(&s->session_pool, session);
         return NULL;
     }
+    list_init(&session->channels);
+    if (channel_new(s, session, c) == NULL) {
+        (void)map_remove_u64(&s->session_by_id, id);
+        pool_put(&s->session_pool, session);
+        return NULL;
+    }
     session->self = table_add(&s->sessions, session);
     must(!handle_none(session->self));
     session->id = id;
-    session->conn = c;
     session->next_tree_id = 1;
-    session->preauth = c->preauth; /* 3.3.5.5.1 */
+    session->dialect = c->dialect;
+    session->cipher = c->cipher;
+    session->signing_algorithm = c->signing_algorithm;
     sm_init(&session->sm, "session", session_states, array_len(session_states),
             SESSION_IN_PROGRESS);
     arena_init(&session->arena, s->mem, TOKEN_BYTES_MAX);
     list_init(&session->work);
     list_init(&session->trees);
-    list_init(&session->conn_link);
-    list_push_back(&c->sessions, &session->conn_link);
-    c->session_count++;
     return session;
 }
 
 struct smb_session *session_find(struct smb *s, struct smb_conn *c, uint64_t id)
 {
     struct smb_session *session = map_get_u64(&s->session_by_id, id);
-    return session != NULL && session->conn == c ? session : NULL;
+    const struct smb_channel *ch = session != NULL ? channel_find(session, c) : NULL;
+    if (ch == NULL || (!ch->bound && session->sm.state != SESSION_IN_PROGRESS))
+        return NULL;
+    return session;
 }
 
 void session_doom(struct smb *s, struct smb_session *session)
@@ -58,16 +65,10 @@ void session_doom(struct smb *s, struct smb_session *session)
     (void)map_remove_u64(&s->session_by_id, session->id);
     (void)table_remove(&s->sessions, session->self);
     smb_timer_disarm(s, &session->expiry);
-    must(session->conn->session_count > 0);
-    session->conn->session_count--;
-    session->conn = NULL;
-    list_remove(&session->conn_link);
     list_push_back(&s->dying_sessions, &session->work);
-    if (session->auth_context == 0)
-        return;
-    struct smb_effect *e = smb_emit(s, SMB_DO_AUTH);
-    e->auth.context = session->auth_context;
-    e->auth.last = true;
+    struct list *link;
+    while ((link = list_first(&session->channels)) != NULL) /* SMB_CHANNELS_MAX at most */
+        channel_drop(s, container_of(link, struct smb_channel, session_link));
 }
 
 bool session_unwind(struct smb *s)

@@ -3,7 +3,7 @@
  * One event may concern thousands of objects (a connection with all its opens goes). Such work
  * is put on lists and done piece by piece while `out` has room; what does not fit is done in the
  * next step, which smb_next_deadline() then wants at once. */
-#include "node/smb/smb_int.h"
+#include "node/smb/channel.h"
 
 #include "proto/base/prng.h"
 
@@ -15,6 +15,7 @@ static bool init_pools(struct smb *s, const struct smb_config *c)
     struct mem *m = s->mem;
     return pool_init(&s->conn_pool, m, sizeof(struct smb_conn), c->connections_max) &&
            pool_init(&s->session_pool, m, sizeof(struct smb_session), c->sessions_max) &&
+           pool_init(&s->channel_pool, m, sizeof(struct smb_channel), c->channels_max) &&
            pool_init(&s->tree_pool, m, sizeof(struct smb_tree), c->trees_max) &&
            pool_init(&s->open_pool, m, sizeof(struct smb_open), c->opens_max) &&
            pool_init(&s->inode_pool, m, sizeof(struct smb_inode), c->opens_max) &&
@@ -94,7 +95,7 @@ void smb_free(struct smb *s)
     struct table *tables[] = {&s->conns, &s->sessions, &s->trees, &s->opens, &s->requests, &s->ops};
     for (size_t i = 0; i < array_len(tables); i++)
         table_fini(tables[i]);
-    struct pool *pools[] = {&s->conn_pool, &s->session_pool, &s->tree_pool,
+    struct pool *pools[] = {&s->conn_pool, &s->session_pool, &s->channel_pool, &s->tree_pool,
                             &s->open_pool, &s->inode_pool,   &s->request_pool};
     for (size_t i = 0; i < array_len(pools); i++)
         pool_fini(pools[i]);
@@ -225,6 +226,7 @@ static void on_event(struct smb *s, const struct smb_event *ev)
     case SMB_EV_INVALIDATE:
         inode_invalidate(s, ev->invalidate.volume, ev->invalidate.inode, ev->invalidate.ticket);
         break;
+    case SMB_EV_INTERFACES: interfaces_set(s, ev->interfaces.list, ev->interfaces.count); break;
     case SMB_EV_STATE_LOST: on_state_lost(s); break;
     case SMB_EV_TICK: break;
     }

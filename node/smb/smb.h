@@ -16,7 +16,7 @@
 #include "proto/base/arena.h"
 #include "proto/base/table.h"
 #include "proto/cluster/meta.pb-c.h"
-#include "proto/smb/status.h"
+#include "proto/smb/ioctl.h"
 
 /* Where a file's data lies; node/replication finds groups and members from it. */
 struct smb_file_ref {
@@ -46,6 +46,7 @@ enum smb_event_type {
     SMB_EV_CONFIG,     /* the cluster's configuration changed */
     SMB_EV_LEASE,      /* the node's right to serve begins or ends */
     SMB_EV_INVALIDATE, /* cached size of a file must be forgotten; answer with InvalidateDone */
+    SMB_EV_INTERFACES, /* where clients reach this node; until then nowhere else */
     SMB_EV_STATE_LOST, /* our opens are gone: drop every session */
     SMB_EV_TICK,
 };
@@ -92,6 +93,10 @@ struct smb_event {
             const Fl__ClusterConfig *config;
             uint32_t node_id;
         } config;
+        struct { /* copied; SMB_INTERFACES_MAX at most */
+            const struct smb_interface *list;
+            uint32_t count;
+        } interfaces;
         struct {
             bool valid;
         } lease;
@@ -149,6 +154,7 @@ struct smb_effect {
     };
 };
 
+enum { SMB_INTERFACES_MAX = 64 };
 enum { SMB_EFFECTS_MAX = 256, SMB_CIPHERS_MAX = 4, SMB_SIGNINGS_MAX = 3 };
 
 struct smb_effects {
@@ -159,7 +165,7 @@ struct smb_effects {
 struct smb_config {
     uint8_t server_guid[16];
     const char *server_name; /* the cluster's, for pipes */
-    uint32_t connections_max, sessions_max, trees_max, opens_max, requests_max;
+    uint32_t connections_max, sessions_max, channels_max, trees_max, opens_max, requests_max;
     struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2), or empty */
     bool require_signing;
     bool require_encryption;

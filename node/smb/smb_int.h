@@ -1,8 +1,8 @@
 #pragma once
 /* The inside of node/smb: its objects, and what its files offer each other.
  *
- *   smb ──► conn ──► session ──► tree ──► open ──► inode (shared by all opens of a file here)
- *             └────► request: one frame, with all its compounded parts
+ *   smb ──► conn ──► channel ──► session ──► tree ──► open ──► inode (shared by all opens of a
+ * file) └────► request: one frame, with all its compounded parts
  *
  * Every object is owned by the one before it. Across a wait it is known by a handle; the
  * pointers in a request (conn, session, tree) are set anew by dispatch.c before each handler or
@@ -87,9 +87,9 @@ struct smb_conn {
     uint64_t id; /* the shell's name */
     struct sm sm;
     struct list work;     /* in smb.dying_conns */
-    struct list sessions; /* smb_session.conn_link */
+    struct list channels; /* smb_channel.conn_link */
     struct list requests; /* smb_request.conn_link */
-    uint32_t session_count, request_count, parked;
+    uint32_t channel_count, bound_count, request_count, parked;
     struct smb_timer timer; /* closes a connection nobody logs on to */
 
     uint16_t dialect; /* 0x0202 .. 0x0311 once READY */
@@ -118,21 +118,20 @@ struct smb_session {
     handle self;
     uint64_t id;
     struct sm sm;
-    struct smb_conn *conn; /* NULL once GONE */
-    struct list conn_link, work;
-    struct list trees; /* smb_tree.session_link */
+    struct list work;
+    struct list channels; /* smb_channel.session_link, the oldest first; empty once GONE */
+    uint32_t channel_count;
+    uint16_t dialect, cipher, signing_algorithm; /* of the connection it was set up on */
+    struct list trees;                           /* smb_tree.session_link */
     uint32_t tree_count, next_tree_id;
     struct smb_timer expiry;
     struct arena arena; /* token, name */
 
-    uint64_t auth_context; /* 0: none open */
-    bool auth_first, reauth, auth_busy;
-    bool signing_required, encrypt, guest, anonymous;
+    bool signing_required, encrypt;
     Fl__Token *token;               /* NULL until logged on; goes into META commands */
     struct security_token security; /* the same, for checks made here */
     const char *user;
-    struct preauth preauth;
-    struct sign_key *sign_key;            /* NULL: nothing can be signed yet */
+    struct sign_key *sign_key;            /* Session.SigningKey; NULL: nothing can be signed yet */
     struct seal_key *seal_key, *open_key; /* NULL: nothing can be sealed */
     uint64_t nonce_next;                  /* never used twice with one key */
 };
@@ -213,7 +212,9 @@ struct smb_open {
         uint8_t pattern[512], after[512]; /* UTF-16LE; `after`: last name given out */
     } dir;
 
-    uint16_t channel_sequence; /* [MS-SMB2] 3.3.5.2.10 */
+    /* [MS-SMB2] 3.3.5.2.10: OutstandingRequestCount, OutstandingPreRequestCount */
+    uint16_t channel_sequence;
+    uint32_t outstanding, outstanding_before;
 };
 
 enum smb_request_state {
@@ -236,7 +237,8 @@ struct smb_part {
     uint8_t *body; /* READ: follows head, in `buf` */
     size_t body_len;
     handle buf;
-    handle session;                     /* signs it */
+    handle session; /* signs it */
+    uint16_t command;
     bool sign, hash_conn, hash_session; /* NEGOTIATE and SESSION_SETUP of 3.1.1 are hashed */
 };
 
@@ -263,10 +265,13 @@ struct smb_request {
     struct smb_session *session; /* NULL when the command needs none */
     struct smb_tree *tree;
     handle session_at, tree_at, open_at;
-    bool meta_waits; /* the command waits at the coordinator; CANCEL reaches it there */
-    bool size_held;  /* counted in the inode's writes_busy until the part ends */
-    bool cuts;       /* the inode is `cutting` for it until the part ends */
-    void *scratch;   /* the handler's own, from the arena; NULL at the start of each part */
+    bool meta_waits;   /* the command waits at the coordinator; CANCEL reaches it there */
+    uint16_t sequence; /* in_sequence: counted in the open's outstanding requests by this number */
+    bool in_sequence;
+    bool verified;  /* the part is signed, and by whom it says */
+    bool size_held; /* counted in the inode's writes_busy until the part ends */
+    bool cuts;      /* the inode is `cutting` for it until the part ends */
+    void *scratch;  /* the handler's own, from the arena; NULL at the start of each part */
 
     /* [MS-SMB2] 3.3.5.2.7.2: what a related part takes from the one before. */
     struct {
@@ -304,10 +309,13 @@ struct smb {
     uint32_t node_id;
     bool lease;
 
-    struct pool conn_pool, session_pool, tree_pool, open_pool, inode_pool, request_pool;
+    struct pool conn_pool, session_pool, channel_pool, tree_pool, open_pool, inode_pool,
+        request_pool;
     struct table conns, sessions, trees, opens, requests, ops;
     struct map conn_by_id, session_by_id, tree_by_id, inode_by_id;
     struct heap timers;
+    struct smb_interface interfaces[SMB_INTERFACES_MAX];
+    uint32_t interface_count;
     bool state_lost; /* every connection is to go */
     struct list dying_conns, dying_sessions, dying_trees, dying_opens;
     struct list woken; /* requests to be run again: lease back, cancelled, open closed */
@@ -465,8 +473,12 @@ uint32_t conn_credit_limit(const struct smb *s, const struct smb_conn *c);
 
 void auth_on_event(struct smb *s, const struct smb_event *ev);
 
+/* With its first channel. */
 struct smb_session *session_new(struct smb *s, struct smb_conn *c);
-/* By SessionId, among the sessions of `c`; NULL when there is none or it is gone. */
+/* A connection by which the client can be told something now; NULL: none is left. */
+struct smb_conn *session_conn(const struct smb_session *session);
+/* By SessionId, among those that `c` is a channel of, or is being set up on it; NULL when there is
+ * none or it is gone. */
 struct smb_session *session_find(struct smb *s, struct smb_conn *c, uint64_t id);
 void session_doom(struct smb *s, struct smb_session *session);
 bool session_unwind(struct smb *s);

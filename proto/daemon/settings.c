@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum kind { TEXT, PATH, NUMBER, BIG, FLAG, HEX16, COORDINATOR, CIPHERS, SIGNINGS };
+enum kind { TEXT, PATH, NUMBER, BIG, FLAG, HEX16, COORDINATOR, ADDRESSES, CIPHERS, SIGNINGS };
 
 /* Every key there is: section, key, where it goes, how it is read, and its default. */
 struct key {
@@ -29,6 +29,7 @@ static const struct key keys[] = {
     {"node", "id", NUMBER, FIELD(node_id), NULL},
     {"node", "name", TEXT, FIELD(node_name), NULL},
     {"node", "address", TEXT, FIELD(address), NULL},
+    {"node", "smb_addresses", ADDRESSES, FIELD(smb_addresses), NULL},
     {"node", "data_port", NUMBER, FIELD(data_port), "4461"},
     {"node", "smb_port", NUMBER, FIELD(smb_port), "445"},
     {"node", "data_dir", PATH, FIELD(data_dir), "/var/lib/flotilla/data"},
@@ -124,6 +125,23 @@ static const char *add_coordinator(struct settings *s, const char *value)
     return NULL;
 }
 
+static const char *set_addresses(struct settings *s, const char *value)
+{
+    char words[1024], *state = NULL;
+    if (strlen(value) >= sizeof words)
+        return "the value is too long";
+    memcpy(words, value, strlen(value) + 1);
+    s->smb_address_count = 0;
+    for (char *w = strtok_r(words, " ,", &state); w != NULL; w = strtok_r(NULL, " ,", &state)) {
+        if (s->smb_address_count == SETTINGS_SMB_ADDRESSES_MAX)
+            return "too many addresses";
+        if (strlen(w) >= sizeof s->smb_addresses[0])
+            return "the address is too long";
+        memcpy(s->smb_addresses[s->smb_address_count++], w, strlen(w) + 1);
+    }
+    return NULL;
+}
+
 /* Names of algorithms, each a word, as their numbers in [MS-SMB2] 2.2.3.1.2 and 2.2.3.1.7. */
 struct names {
     const char *const *names;
@@ -182,6 +200,7 @@ static const char *set(struct parse *p, const struct key *k, const char *value)
     case FLAG: return set_flag(to, value);
     case HEX16: return set_hex16(to, value);
     case COORDINATOR: return add_coordinator(p->s, value);
+    case ADDRESSES: return set_addresses(p->s, value);
     case CIPHERS: return set_algorithms(&ciphers, value, p->s->ciphers, &p->s->cipher_count);
     case SIGNINGS: return set_algorithms(&signings, value, p->s->signings, &p->s->signing_count);
     }

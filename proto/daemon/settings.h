@@ -8,6 +8,7 @@
 enum {
     SETTINGS_ERROR_MAX = 512,
     SETTINGS_COORDINATORS_MAX = 9,
+    SETTINGS_SMB_ADDRESSES_MAX = 15,
     SETTINGS_CIPHERS_MAX = 4,
     SETTINGS_SIGNINGS_MAX = 3,
 };
@@ -29,6 +30,9 @@ struct settings {
     /* [node]: absent in an administrator's file (node_id 0) */
     uint32_t node_id;
     char node_name[64], address[64];
+    /* IP literals beside `address`: further cards, for SMB clients only */
+    char smb_addresses[SETTINGS_SMB_ADDRESSES_MAX][64];
+    uint32_t smb_address_count;
     uint32_t data_port, smb_port;
     char data_dir[4096];  /* extents and journal */
     char state_dir[4096]; /* key file for NTLM, sockets */

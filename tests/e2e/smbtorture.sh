@@ -17,6 +17,8 @@ options() {
     smb2.maxfid) echo "--option=torture:maxopenfiles=${MAXFID:-4000}" ;;
     # A write at 16 TiB - 1 succeeds here, as on Samba: files are sparse. NTFS says STATUS_DISK_FULL.
     smb2.rw) echo "--target=samba3" ;;
+    # Who is refused another one's session.
+    smb2.session) echo "--option=torture:user2name=user1 --option=torture:user2password=$password" ;;
     esac
 }
 

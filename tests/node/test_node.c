@@ -152,7 +152,8 @@ static void start(uint64_t incarnation)
                                     .coordinator_count = 1,
                                     .buffer_bytes_max = 64 << 20};
     r.config.smb.server_name = "TEST";
-    r.config.smb.connections_max = r.config.smb.sessions_max = r.config.smb.trees_max = 8;
+    r.config.smb.connections_max = r.config.smb.sessions_max = 8;
+    r.config.smb.channels_max = r.config.smb.trees_max = 8;
     r.config.smb.opens_max = r.config.smb.requests_max = 64;
     r.config.replication = replication_defaults();
     r.config.replication.requests_max = r.config.replication.ops_max = 32;

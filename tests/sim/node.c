@@ -447,7 +447,7 @@ static void configure(struct node_host *h)
     c->smb.server_name = "SIM";
     c->smb.server_guid[0] = (uint8_t)h->proc.number;
     c->smb.connections_max = SMB_CONNS_MAX;
-    c->smb.sessions_max = c->smb.trees_max = 128;
+    c->smb.sessions_max = c->smb.channels_max = c->smb.trees_max = 128;
     c->smb.opens_max = c->smb.requests_max = 512;
     c->replication = replication_defaults();
     c->replication.requests_max = c->replication.ops_max = c->replication.applies_max = 256;

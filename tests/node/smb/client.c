@@ -49,6 +49,7 @@ static void put_header(struct client *c, uint16_t command, uint32_t flags)
         .credits = 64,
         .flags = flags | (c->sign && !c->seal ? SMB2_FLAGS_SIGNED : 0),
         .tree_id = c->tree_id,
+        .channel_sequence = c->channel_sequence,
         .session_id = c->session_id,
         .message_id = command == SMB2_CANCEL ? c->message_id - 1 : c->message_id,
     };
@@ -153,7 +154,9 @@ bool client_receive(struct client *c)
         must(smb_walk_next(&c->walk, &c->message, &c->header) == SMB_WALK_MESSAGE);
     }
     c->credits += c->header.credits;
-    if ((c->header.flags & SMB2_FLAGS_SIGNED) != 0 && c->sign_key != NULL) {
+    static const uint8_t zero[SMB_SIGNATURE_SIZE];
+    bool bare = status_is_error(c->header.status) && memcmp(c->header.signature, zero, 16) == 0;
+    if ((c->header.flags & SMB2_FLAGS_SIGNED) != 0 && c->sign_key != NULL && !bare) {
         struct sign_message m = {&c->message, 1, true};
         must(sign_verify(c->sign_key, &m));
     }
@@ -221,9 +224,8 @@ ntstatus client_negotiate(struct client *c, uint16_t dialect)
     return status;
 }
 
-static void make_keys(struct client *c)
+static void derive(struct client *c, struct smb_keys *keys)
 {
-    struct smb_keys keys = {0};
     struct kdf_input in = {
         .dialect = c->dialect,
         .cipher = c->cipher,
@@ -232,40 +234,106 @@ static void make_keys(struct client *c)
         .preauth = c->session_preauth,
     };
     if (c->dialect >= SMB_DIALECT_300)
-        must(smb_keys_derive(&in, &keys));
+        must(smb_keys_derive(&in, keys));
     else
-        smb_keys_202(session_key, &keys);
-    c->sign_key = sign_key_new(&c->rig->client_mem, (enum smb_signing)c->signing,
-                               slice_of(keys.signing.bytes, keys.signing.size));
+        smb_keys_202(session_key, keys);
+}
+
+static void take_sign_key(struct client *c, uint16_t signing, const struct smb_keys *keys)
+{
+    sign_key_free(c->sign_key);
+    c->sign_key = sign_key_new(&c->rig->client_mem, (enum smb_signing)signing,
+                               slice_of(keys->signing.bytes, keys->signing.size));
+}
+
+static void take_seal_keys(struct client *c)
+{
     if (c->dialect < SMB_DIALECT_300 || c->cipher == SMB_CIPHER_NONE)
         return;
     enum smb_cipher cipher = (enum smb_cipher)c->cipher;
     c->seal_key =
-        seal_key_new(&c->rig->client_mem, cipher, slice_of(keys.open.bytes, keys.open.size));
+        seal_key_new(&c->rig->client_mem, cipher, slice_of(c->keys.open.bytes, c->keys.open.size));
     c->open_key =
-        seal_key_new(&c->rig->client_mem, cipher, slice_of(keys.seal.bytes, keys.seal.size));
+        seal_key_new(&c->rig->client_mem, cipher, slice_of(c->keys.seal.bytes, c->keys.seal.size));
 }
 
-ntstatus client_setup(struct client *c, const char *token, uint64_t previous)
+static void put_setup(struct client *c, const char *token, uint64_t previous, uint8_t flags)
 {
     struct smb_session_setup_req req = {
+        .flags = flags,
         .security_mode = SMB2_NEGOTIATE_SIGNING_ENABLED,
         .previous_session_id = previous,
         .security = slice_str(token),
     };
-    struct writer *w = client_begin(c, SMB2_SESSION_SETUP, 0);
-    smb_session_setup_req_encode(w, &req);
+    smb_session_setup_req_encode(client_begin(c, SMB2_SESSION_SETUP, 0), &req);
+}
+
+ntstatus client_setup(struct client *c, const char *token, uint64_t previous)
+{
+    put_setup(c, token, previous, 0);
     if (c->session_id == 0)
         c->session_preauth = c->preauth;
-    must(preauth_add(&c->session_preauth, written(w)));
-    if (token[0] == '!' && c->sign_key == NULL)
-        make_keys(c);
+    must(preauth_add(&c->session_preauth, written(&c->w)));
+    if (token[0] == '!' && c->sign_key == NULL) {
+        derive(c, &c->keys);
+        take_sign_key(c, c->signing, &c->keys);
+        take_seal_keys(c);
+    }
     ntstatus status = client_call(c);
     if (status == STATUS_MORE_PROCESSING_REQUIRED)
         must(preauth_add(&c->session_preauth, c->message));
     if (status == STATUS_OK || status == STATUS_MORE_PROCESSING_REQUIRED)
         c->session_id = c->header.session_id;
     return status;
+}
+
+void client_adopt(struct client *c, const struct client *of)
+{
+    c->session_id = of->session_id;
+    c->tree_id = of->tree_id;
+    c->session_preauth = c->preauth;
+    c->keys = of->keys;
+    c->sign = true;
+    take_sign_key(c, of->signing, &of->keys);
+}
+
+ntstatus client_bind_round(struct client *c, const char *token)
+{
+    struct smb_keys own = {0};
+    put_setup(c, token, 0, SMB2_SESSION_FLAG_BINDING);
+    client_send(c);
+    must(preauth_add(&c->session_preauth, written(&c->w))); /* with its signature */
+    if (token[0] == '!' && c->dialect >= SMB_DIALECT_300) {
+        struct sign_key *before = c->sign_key;
+        struct sign_message m = {&c->message, 1, true};
+        c->sign_key = NULL; /* which key signs the answer depends on what it says */
+        bool bound = client_receive(c) && c->header.status == STATUS_OK;
+        if (!bound) {
+            c->sign_key = before;
+            return c->header.status;
+        }
+        derive(c, &own);
+        take_sign_key(c, c->signing, &own);
+        must(sign_verify(c->sign_key, &m));
+        sign_key_free(before);
+        take_seal_keys(c);
+        return STATUS_OK;
+    }
+    if (!client_receive(c))
+        return STATUS_CONNECTION_DISCONNECTED;
+    if (c->header.status == STATUS_MORE_PROCESSING_REQUIRED)
+        must(preauth_add(&c->session_preauth, c->message));
+    return c->header.status;
+}
+
+ntstatus client_bind(struct client *c, const struct client *of)
+{
+    client_connect(c, of->rig);
+    client_offer(c, of->cipher, of->signing);
+    must(client_negotiate(c, of->dialect) == STATUS_OK);
+    client_adopt(c, of);
+    ntstatus status = client_bind_round(c, "?first");
+    return status == STATUS_MORE_PROCESSING_REQUIRED ? client_bind_round(c, "!second") : status;
 }
 
 ntstatus client_logon(struct client *c)

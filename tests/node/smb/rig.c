@@ -66,8 +66,9 @@ bool rig_init_failing(struct rig *g, uint64_t fail_at)
     g->config = (struct smb_config){
         .server_guid = "flotilla-server",
         .server_name = "FLOTILLA",
-        .connections_max = 8,
+        .connections_max = 48,
         .sessions_max = 16,
+        .channels_max = 64,
         .trees_max = 16,
         .opens_max = 64,
         .requests_max = 256,
@@ -226,9 +227,14 @@ static void step(struct rig *g, struct smb_event *ev)
 
 static void answer_auth(struct rig *g, const struct rig_op *op)
 {
+    uint8_t sid[sizeof(user_sid)];
+    memcpy(sid, user_sid, sizeof(sid));
+    sid[sizeof(sid) - 1] = g->user;
+    uint64_t now = UINT64_C(133000000000000000) + g->now_ns / 100;
     struct smb_principal who = {
         .name = "TEST\\user",
-        .user_sid = {user_sid, sizeof(user_sid)},
+        .user_sid = {sid, sizeof(sid)},
+        .expires = g->expires_s == 0 ? 0 : now + g->expires_s * 10000000,
         .anonymous = g->anonymous,
         .guest = g->guest,
     };

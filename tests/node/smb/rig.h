@@ -59,6 +59,8 @@ struct rig {
 
     bool hold_meta, hold_io, hold_auth; /* operations stay in `ops` for rig_answer */
     bool anonymous, guest;              /* what GSSAPI says of everybody */
+    uint8_t user;                       /* 0: the user; others are others */
+    uint64_t expires_s;                 /* how long a logon lasts; 0: for ever */
 };
 
 void rig_init(struct rig *g);
@@ -86,7 +88,9 @@ struct client {
     uint16_t ciphers[4], signings[4]; /* what it offers, up to a 0xFFFF; none: a default */
     uint32_t capabilities;            /* beside ENCRYPTION and LARGE_MTU */
     bool strict;                      /* it fails when a sealed request has an open answer */
+    uint16_t channel_sequence;
     struct preauth preauth, session_preauth;
+    struct smb_keys keys; /* of the session, also in those that are bound to it */
     struct sign_key *sign_key;
     struct seal_key *seal_key, *open_key;
     uint64_t nonce;
@@ -124,6 +128,12 @@ ntstatus client_negotiate(struct client *c, uint16_t dialect);
 ntstatus client_setup(struct client *c, const char *token, uint64_t previous);
 /* All of it, and keys. */
 ntstatus client_logon(struct client *c);
+/* One round that binds the session it names; signed, unless `sign` is off. */
+ntstatus client_bind_round(struct client *c, const char *token);
+/* Takes the session of `of` as its own, with the key that signs a binding, and its tree. */
+void client_adopt(struct client *c, const struct client *of);
+/* Connected and negotiated as `of`, and bound to its session. */
+ntstatus client_bind(struct client *c, const struct client *of);
 ntstatus client_tree(struct client *c, const char *path);
 /* Opens `name`; files called "dir..." are directories. */
 ntstatus client_create(struct client *c, const char *name, struct smb_file_id *id);

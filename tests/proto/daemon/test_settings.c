@@ -29,7 +29,8 @@ static void test_a_whole_file(void **state)
                        "id = 000102030405060708090a0b0c0d0eff\n"
                        "coordinator = 1 10.0.0.1:4460\ncoordinator = 3 [fd00::3]:4460\n"
                        "[node]\nid = 3\nname = n3\naddress = 10.0.0.3\ndata_dir = /srv/data\n"
-                       "memory_mib = 4096\n[tls]\ncert = n3.crt\n[smb]\nntlm = no\n"
+                       "smb_addresses = 10.1.0.3 fd01::3\nmemory_mib = 4096\n[tls]\ncert = "
+                       "n3.crt\n[smb]\nntlm = no\n"
                        "ciphers = aes-256-gcm, AES-128-GCM\nsigning = aes-cmac\n");
     if (!ok)
         fail_msg("%s", error);
@@ -46,6 +47,8 @@ static void test_a_whole_file(void **state)
     assert_int_equal(s.smb_port, 445); /* a default */
     assert_false(s.ntlm || s.coordinator_enabled);
     assert_string_equal(s.log_level, "info");
+    assert_int_equal(s.smb_address_count, 2);
+    assert_string_equal(s.smb_addresses[1], "fd01::3");
     assert_int_equal(s.cipher_count, 2);
     assert_int_equal(s.ciphers[0], 4);
     assert_int_equal(s.ciphers[1], 2);
@@ -70,6 +73,8 @@ static void test_mistakes_name_their_line(void **state)
         {"[cluster]\nname = fleet\n", "names no coordinator"},
         {CLUSTER "[node]\nid = 1\n", "needs name and address"},
         {CLUSTER "[node]\nmemory_mib = 63\n", "at least 64"},
+        {CLUSTER "[node]\nsmb_addresses = 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
+         ".conf:4: too many"},
         {CLUSTER "[smb]\nciphers = aes-128-gcm des\n", ".conf:4: each of aes-128-gcm"},
         {CLUSTER "[smb]\nciphers = aes-128-gcm aes-128-gcm\n", ".conf:4: each of"},
         {CLUSTER "[smb]\nsigning = ,\n", ".conf:4: each of aes-gmac"},
