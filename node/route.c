@@ -280,6 +280,14 @@ static void on_notice(struct node *n, const Fl__Notice *notice)
         ev->reclaim.ticket = notice->reclaim->ticket;
         break;
     }
+    case FL__NOTICE__BODY_WATCH: {
+        struct smb_event *ev = to_smb(n, SMB_EV_WATCH);
+        ev->watch.open_id = notice->watch->open_id;
+        ev->watch.action = notice->watch->action;
+        ev->watch.name = pb_slice(notice->watch->name);
+        ev->watch.deleted = notice->watch->deleted;
+        break;
+    }
     case FL__NOTICE__BODY_OPENS_LOST: /* only whole shares are closed so: their trees go by CONFIG
                                        */
     case FL__NOTICE__BODY_CONFIG_CHANGED:

@@ -69,6 +69,11 @@ static const char *check_inode(const struct meta *m, const struct volume *v, con
     bool in_use = !list_empty(&i->opens) || i->opens_below > 0;
     if (i->delete_pending && (!in_use || i->children.count > 0 || i->parent == NULL))
         return "an inode should have been deleted";
+    uint32_t watchers = 0;
+    for (const struct list *at = i->opens.next; at != &i->opens; at = at->next)
+        watchers += container_of(at, struct open, in_inode)->watches;
+    if (watchers != i->watchers)
+        return "a directory's watchers are miscounted";
     for (const struct share *s = share_first(m); s != NULL && i->shares > 0; s = share_next(s))
         shares += s->root == i;
     return shares == i->shares ? NULL : "an inode's shares are miscounted";
@@ -128,14 +133,17 @@ const char *volume_violated(const struct volume *v)
 static const char *check_volume(const struct meta *m, const struct volume *v)
 {
     const char *bad = volume_violated(v);
+    uint32_t watchers = 0;
     if (v->id >= m->next_volume || v->group_count == 0)
         bad = "a volume's id was never given";
     for (uint32_t i = 0; i < v->group_count && bad == NULL; i++)
         if (v->groups[i]->volume != v)
             bad = "a volume has another one's group";
-    for (const struct inode *i = inode_first(v); i != NULL && bad == NULL; i = inode_next(i))
+    for (const struct inode *i = inode_first(v); i != NULL && bad == NULL; i = inode_next(i)) {
         bad = check_inode(m, v, i);
-    return bad;
+        watchers += i->watchers;
+    }
+    return bad != NULL || watchers == v->watchers ? bad : "a volume's watchers are miscounted";
 }
 
 static const char *check_open(const struct meta *m, const struct open *o)
@@ -146,6 +154,9 @@ static const char *check_open(const struct meta *m, const struct open *o)
         return "an open's node is not up";
     if (o->granted == 0 || (o->share_access & ~FILE_SHARE_VALID) != 0)
         return "an open has no right";
+    if (o->watches ? o->inode->stream || !is_directory(o->inode)
+                   : o->watch_tree || o->watch_filter != 0)
+        return "an open watches what is no directory";
     for (const struct inode *up = o->inode->parent; up != NULL; up = up->parent)
         if (up->opens_below == 0)
             return "an open is not counted above";

@@ -5,7 +5,7 @@
  *   a named stream         open_existing when   create_new, both
  *                          the stream is there,
  *                          else create_stream */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 #define VALID_DIRECTORY_OPTIONS                                                                    \
     (FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT |              \
@@ -218,14 +218,28 @@ static uint32_t attributes_of(const Fl__Open *c)
     return (c->attributes & FILE_ATTRIBUTE_SETTABLE) | FILE_ATTRIBUTE_ARCHIVE;
 }
 
+static void notify_overwritten(struct work *w, const struct create *cr)
+{
+    uint32_t of_file = FILE_NOTIFY_CHANGE_ATTRIBUTES | FILE_NOTIFY_CHANGE_SIZE |
+                       FILE_NOTIFY_CHANGE_LAST_WRITE | FILE_NOTIFY_CHANGE_EA;
+    uint32_t of_stream = FILE_NOTIFY_CHANGE_STREAM_SIZE | FILE_NOTIFY_CHANGE_STREAM_WRITE;
+    if (cr->target->stream)
+        notify_inode(w, cr->target, FILE_ACTION_MODIFIED_STREAM, of_stream);
+    else
+        notify_inode(w, cr->target, FILE_ACTION_MODIFIED, of_file);
+}
+
 /* Old bytes go under their old name; what comes gets a new one. With the data of the file itself
  * its streams go, and its attributes, as on NTFS: what is there afterwards is what was asked for.
  */
 static void overwrite(struct work *w, struct create *cr, struct reclaim *fresh)
 {
     struct inode *i = cr->target, *f = cr->place.inode;
-    for (struct inode *s; i == f && (s = stream_first(f)) != NULL;)
+    for (struct inode *s; i == f && (s = stream_first(f)) != NULL;) {
+        notify_removed(w, s);
         inode_unlink(w, s);
+    }
+    notify_overwritten(w, cr);
     reclaim_begin(w, i);
     i->garbage = fresh;
     i->data_id = i->volume->next_data++;
@@ -295,8 +309,9 @@ static ntstatus open_existing(struct work *w, struct create *cr)
         return status;
     struct reclaim *fresh = over ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;
     cr->open = open_new(w);
-    bool room =
-        cr->open != NULL && (!over || fresh != NULL) && outbox_reserve(w, unlink_notices(w->m, i));
+    size_t told = over ? notify_count(i) * (1 + (size_t)i->streams.count) : 0;
+    bool room = cr->open != NULL && (!over || fresh != NULL) &&
+                notify_prepare(w, unlink_notices(w->m, i), told);
     status = !room ? STATUS_INSUFFICIENT_RESOURCES : over ? wait_for_others(w, i) : STATUS_OK;
     if (status != STATUS_OK) {
         blob_free(w->m->mem, &cr->ea);
@@ -353,6 +368,7 @@ static void commit_stream(struct work *w, struct create *cr, struct inode *file,
     attach(w, cr, s);
     s->allocation_size = round_allocation(cr->c->allocation_size);
     stream_insert(file, s);
+    notify_added(w, s);
     cr->action = FILE_CREATED;
     commit_open(w, cr, s);
 }
@@ -371,6 +387,7 @@ static void commit_creation(struct work *w, struct create *cr, struct inode *i, 
     inode_changed(w, i);
     child_insert(cr->place.parent, i);
     directory_changed(w, cr->place.parent);
+    notify_added(w, i);
     cr->action = FILE_CREATED;
     if (s != NULL)
         commit_stream(w, cr, i, s);
@@ -394,7 +411,8 @@ static ntstatus create_new(struct work *w, struct create *cr)
     struct inode *i = inode_new(w->m, cr->place.name, cr->directory, d);
     struct inode *s = named ? inode_new(w->m, cr->place.stream, false, NULL) : NULL;
     cr->open = open_new(w);
-    status = i == NULL || (named && s == NULL) || cr->open == NULL
+    bool room = notify_prepare(w, 0, notify_count_in(cr->place.parent) * (named ? 2 : 1));
+    status = i == NULL || (named && s == NULL) || cr->open == NULL || !room
                  ? STATUS_INSUFFICIENT_RESOURCES
                  : ea_merged(w, (struct slice){0}, pb_slice(cr->c->ea), &cr->ea);
     if (status != STATUS_OK) {
@@ -427,15 +445,17 @@ static ntstatus create_stream(struct work *w, struct create *cr)
         return status;
     struct inode *s = inode_new(w->m, cr->place.stream, false, NULL);
     cr->open = open_new(w);
-    if (s == NULL || cr->open == NULL) {
+    if (s == NULL || cr->open == NULL || !notify_prepare(w, 0, 2 * notify_count(file))) {
         if (s != NULL)
             inode_free(w->m, s);
         mem_free(w->m->mem, cr->open, sizeof(*cr->open));
         return STATUS_INSUFFICIENT_RESOURCES;
     }
 
-    if (!is_directory(file))
+    if (!is_directory(file) && (file->attributes & FILE_ATTRIBUTE_ARCHIVE) == 0) {
         file->attributes |= FILE_ATTRIBUTE_ARCHIVE;
+        notify_inode(w, file, FILE_ACTION_MODIFIED, FILE_NOTIFY_CHANGE_ATTRIBUTES);
+    }
     inode_changed(w, file);
     commit_stream(w, cr, file, s);
     return STATUS_OK;

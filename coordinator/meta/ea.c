@@ -1,6 +1,6 @@
 /* Extended attributes: [MS-FSA] 2.1.5.15.6. They are the file's, whichever of its streams is
  * open. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 ntstatus ea_merged(struct work *w, struct slice ea, struct slice changes, struct blob *out)
 {
@@ -29,9 +29,14 @@ ntstatus apply_set_ea(struct work *w, const Fl__SetEa *c)
     struct inode *f = file_of(o->inode);
     struct blob merged;
     ntstatus status = ea_merged(w, blob_slice(&f->ea), pb_slice(c->changes), &merged);
+    if (status == STATUS_OK && !notify_prepare(w, 0, notify_count(f))) {
+        blob_free(w->m->mem, &merged);
+        status = STATUS_INSUFFICIENT_RESOURCES;
+    }
     if (status != STATUS_OK)
         return status;
 
+    notify_inode(w, f, FILE_ACTION_MODIFIED, FILE_NOTIFY_CHANGE_EA);
     blob_free(w->m->mem, &f->ea);
     f->ea = merged;
     if (!is_directory(f))

@@ -1,5 +1,5 @@
 /* Files: their records, sizes, times and attributes. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 struct inode *inode_new(struct meta *m, struct slice name, bool directory, struct descriptor *d)
 {
@@ -164,6 +164,8 @@ ntstatus apply_extend(struct work *w, const Fl__Extend *c)
          * their own Extend, would wait for ever. */
         inode_tell_others(w, i);
     }
+    if (grows || c->write_time != 0)
+        notify_written(i, grows);
     if (c->write_time != 0 && !write_time_is_set(i, w->node))
         written_at(w, i, c->write_time);
     i->version = w->m->index;
@@ -192,6 +194,7 @@ static void modified(struct work *w, struct open *o)
     struct inode *f = file_of(o->inode);
     if (!o->user_write_time)
         f->write_time = w->now;
+    notify_written(o->inode, true);
     uint64_t before = f->change_time;
     inode_changed(w, f);
     if (o->user_change_time)
@@ -245,6 +248,8 @@ ntstatus apply_set_allocation(struct work *w, const Fl__SetAllocation *c)
         inode_resize(i, allocation);
         modified(w, o);
     }
+    if (allocation != i->allocation_size && !i->stream)
+        notify_later(i, FILE_NOTIFY_CHANGE_SIZE);
     i->allocation_size = allocation;
     i->version = w->m->index;
     reply_info(w, i);
@@ -274,6 +279,15 @@ static bool set_time(int64_t value, uint64_t *time, bool *by_user)
     return true;
 }
 
+/* What those who watch see of it. */
+static uint32_t basic_filter(const Fl__SetBasic *c, bool attributes)
+{
+    return (attributes ? FILE_NOTIFY_CHANGE_ATTRIBUTES : 0) |
+           (c->creation_time > 0 ? FILE_NOTIFY_CHANGE_CREATION : 0) |
+           (c->access_time > 0 ? FILE_NOTIFY_CHANGE_LAST_ACCESS : 0) |
+           (c->write_time > 0 ? FILE_NOTIFY_CHANGE_LAST_WRITE : 0);
+}
+
 /* [MS-FSA] 2.1.5.15.2. */
 ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
 {
@@ -286,7 +300,7 @@ ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
     ntstatus status = check_basic(c, i);
     if (status != STATUS_OK)
         return status;
-    if (!outbox_reserve(w, inode_notices(i)))
+    if (!notify_prepare(w, inode_notices(i), notify_count(i)))
         return STATUS_INSUFFICIENT_RESOURCES;
 
     uint32_t settable = FILE_ATTRIBUTE_SETTABLE;
@@ -295,6 +309,7 @@ ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
     uint32_t before = i->attributes;
     if (c->attributes != 0)
         i->attributes = (before & ~settable) | (c->attributes & settable);
+    notify_inode(w, i, FILE_ACTION_MODIFIED, basic_filter(c, i->attributes != before));
     bool changed = i->attributes != before;
     bool change_time_set = set_time(c->change_time, &i->change_time, &o->user_change_time);
     if (c->creation_time > 0) {

@@ -1,6 +1,6 @@
 /* Reading a state back. The bytes may be anybody's: whatever they say is looked up before it is
  * believed, and the whole must satisfy the invariants in the end. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 #include "coordinator/meta/snapshot.h"
 
 #define XXH_INLINE_ALL
@@ -189,12 +189,13 @@ static struct inode *get_inode(struct source *s, uint64_t *parent)
     facts.version = read_u64(&s->r);
     facts.attributes = read_u32(&s->r);
     facts.first_group = read_u32(&s->r);
+    uint32_t untold = read_u32(&s->r);
     uint8_t flags = read_u8(&s->r);
     uint32_t place = read_u32(&s->r);
     struct slice name = get_slice(s, NAME_COMPONENT_MAX * 2), ea = get_slice(s, EA_SET_MAX);
     bool stream = (flags & INODE_STREAM) != 0;
     fail_unless(s, flags <= (INODE_DELETE_PENDING | INODE_STREAM) && name.len % 2 == 0 &&
-                       facts.size <= META_SIZE_MAX);
+                       facts.size <= META_SIZE_MAX && untold <= UINT16_MAX);
     fail_unless(s, stream ? place == 0 && facts.attributes == 0 && ea.len == 0
                           : place < s->descriptor_count && ea_is_set(ea));
     if (!fine(s))
@@ -216,6 +217,7 @@ static struct inode *get_inode(struct source *s, uint64_t *parent)
     i->version = facts.version;
     i->attributes = facts.attributes, i->first_group = facts.first_group;
     i->delete_pending = (flags & INODE_DELETE_PENDING) != 0;
+    i->untold = (uint16_t)untold;
     return i;
 }
 
@@ -386,13 +388,20 @@ static void get_open(struct source *s)
     o->user_write_time = (flags & OPEN_USER_WRITE_TIME) != 0;
     o->user_change_time = (flags & OPEN_USER_CHANGE_TIME) != 0;
     o->user_access_time = (flags & OPEN_USER_ACCESS_TIME) != 0;
+    o->watches = (flags & OPEN_WATCHES) != 0;
+    o->watch_tree = (flags & OPEN_WATCH_TREE) != 0;
+    o->marked = (flags & OPEN_MARKED) != 0;
+    o->watch_filter = read_u32(&s->r);
     read_copy(&s->r, o->client_guid, sizeof(o->client_guid));
     read_copy(&s->r, o->create_guid, sizeof(o->create_guid));
-    fail_unless(s, o->node != NULL && open_get(s->m, o->id) == NULL && flags < 16);
-    if (fine(s))
-        open_insert(s->m, o);
-    else
+    fail_unless(s, o->node != NULL && open_get(s->m, o->id) == NULL && flags <= OPEN_FLAGS);
+    if (!fine(s)) {
         mem_free(s->mem, o, sizeof(*o));
+        return;
+    }
+    open_insert(s->m, o);
+    if (o->watches)
+        notify_open_watches(o);
 }
 
 static void get_reclaim(struct source *s)
@@ -513,7 +522,7 @@ struct meta *meta_load(struct mem *mem, struct slice bytes)
     drop_descriptors(&s);
     get_each(&s, 30, get_share);
     get_each(&s, 29, get_user);
-    get_each(&s, 73, get_open);
+    get_each(&s, 77, get_open);
     get_each(&s, 28, get_reclaim);
     get_each(&s, 40, get_invalidation);
     if (fine(&s) && read_left(&s.r) == 0 && meta_violated(m) == NULL)

@@ -1,5 +1,5 @@
 /* The state machine's front: commands in, replies out; each command applied once. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 /* When there is no memory even for a reply of one's own. */
 static const Fl__Reply no_memory = {
@@ -114,6 +114,7 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_USER_ADD: return apply_user_add(w, c->user_add);
     case FL__COMMAND__BODY_USER_PASSWD: return apply_user_passwd(w, c->user_passwd);
     case FL__COMMAND__BODY_USER_REMOVE: return apply_user_remove(w, c->user_remove);
+    case FL__COMMAND__BODY_WATCH: return apply_watch(w, c->watch);
     case FL__COMMAND__BODY__NOT_SET:
     case _FL__COMMAND__BODY__CASE_IS_INT_SIZE: break;
     }

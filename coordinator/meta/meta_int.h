@@ -111,7 +111,8 @@ struct volume {
     struct tree inodes;
     struct inode *root;
     /* derived */
-    uint64_t bytes; /* sizes of its files */
+    uint64_t bytes;    /* sizes of its files */
+    uint32_t watchers; /* opens that watch something in it */
 };
 
 /* A security descriptor, one record for all files that have it. Owned by meta.descriptors. */
@@ -147,7 +148,9 @@ struct inode {
     uint32_t attributes, first_group;
     uint32_t opens_below; /* derived: opens of what lies below this directory or file */
     uint32_t shares;      /* derived: shares whose root it is: neither renamed nor deleted */
+    uint32_t watchers;    /* derived: opens of this directory that watch it */
     uint16_t name_len;
+    uint16_t untold; /* FILE_NOTIFY_CHANGE_*: changes told at the next close (notify.h) */
     bool delete_pending, stream;
     struct descriptor *descriptor; /* NULL for a stream */
     struct reclaim *garbage;       /* files and streams only */
@@ -166,6 +169,10 @@ struct open {
     bool delete_on_close;
     /* [MS-FSA] 2.1.1.6 UserSet...Time: the client set it by hand, later use leaves it alone. */
     bool user_write_time, user_change_time, user_access_time;
+    /* What it watches, since its first Watch (notify.c); `marked`: the directory was marked for
+     * deletion while it was open. */
+    bool watches, watch_tree, marked;
+    uint32_t watch_filter;
     uint8_t client_guid[16], create_guid[16];
 };
 
@@ -268,6 +275,8 @@ struct work {
     struct wait *resumed; /* the wait that ended, when the command is applied anew */
     uint64_t *lost;       /* room for ids of opens_lost_commit */
     uint64_t now;
+    size_t watch_left;     /* notices reserved for those who watch (notify.h) */
+    uint64_t watch_missed; /* slots of the nodes that were told to look for themselves */
 };
 
 /* False when the arena refuses. */
@@ -486,9 +495,12 @@ void open_insert(struct meta *m, struct open *o);
 void open_end(struct work *w, struct open *o);
 /* How many notices open_end may need. */
 size_t open_notices(const struct meta *m, const struct open *o);
-/* Ends all opens of a node; the notices must have been reserved: node_open_notices. */
+/* The same for those who watch. */
+size_t open_watch_notices(const struct open *o);
+/* Ends all opens of a node; node_opens_prepare has reserved the notices for it and `others` more.
+ */
 void node_opens_end(struct work *w, struct node *n);
-size_t node_open_notices(const struct meta *m, const struct node *n);
+bool node_opens_prepare(struct work *w, const struct node *n, size_t others);
 /* Ends all opens on a volume (below root_inode when that is not 0) and tells their nodes. */
 bool opens_lost_prepare(struct work *w, const struct volume *v, uint64_t root_inode);
 void opens_lost_commit(struct work *w, const struct volume *v, uint64_t root_inode);

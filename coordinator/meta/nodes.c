@@ -254,7 +254,7 @@ ntstatus apply_node_down(struct work *w, const Fl__NodeDown *c)
     struct node *n = node_get(w->m, c->node_id);
     if (n == NULL || n->state != FL__NODE_STATE__NODE_UP || c->session < n->session)
         return STATUS_OK; /* it is down, or has come back since */
-    if (!outbox_reserve(w, node_open_notices(w->m, n) + 1))
+    if (!node_opens_prepare(w, n, 1))
         return STATUS_INSUFFICIENT_RESOURCES;
     take_down(w, n);
     post_config_changed(w);
@@ -282,8 +282,7 @@ ntstatus apply_register(struct work *w, const Fl__Register *c)
     bool known = n->store_id.len > 0;
     bool emptied = known && !slice_equal(blob_slice(&n->store_id), pb_slice(c->store_id));
     struct blob store;
-    if (!outbox_reserve(w, node_open_notices(m, n) + 1) ||
-        !blob_copy(m->mem, pb_slice(c->store_id), &store))
+    if (!node_opens_prepare(w, n, 1) || !blob_copy(m->mem, pb_slice(c->store_id), &store))
         return STATUS_INSUFFICIENT_RESOURCES;
 
     if (reborn || emptied) {
@@ -345,7 +344,7 @@ ntstatus apply_node_remove(struct work *w, const Fl__NodeRemove *c)
     why = may_not_leave(m, n, c->force);
     if (why != NULL)
         return refuse(w, STATUS_REQUEST_NOT_ACCEPTED, why);
-    if (!outbox_reserve(w, node_open_notices(m, n) + 1))
+    if (!node_opens_prepare(w, n, 1))
         return STATUS_INSUFFICIENT_RESOURCES;
 
     take_down(w, n);

@@ -1,5 +1,5 @@
 /* Opens: who has what open, sharing between them, and how they end ([MS-FSA] 2.1.5.5). */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 /* Rights that take part in sharing. */
 #define DATA_READ (FILE_READ_DATA | FILE_EXECUTE)
@@ -68,12 +68,27 @@ bool sharing_violated(const struct inode *i, uint32_t access, uint32_t share_acc
     return false;
 }
 
+/* [MS-FSA] 2.1.5.5, phase 5: what those who watch are told when an open of `i` ends. */
+static void notify_ended(struct work *w, struct inode *i, bool goes)
+{
+    if (goes)
+        notify_removed(w, i);
+    if (goes && !i->stream)
+        return;
+    notify_closed(w, file_of(i));
+    if (!goes && i->stream)
+        notify_closed(w, i);
+}
+
 void open_end(struct work *w, struct open *o)
 {
     struct inode *i = o->inode, *f = file_of(i);
     bool may_go = i->children.count == 0 && i->shares == 0 && i->parent != NULL;
-    if (o->delete_on_close && may_go)
+    if (o->delete_on_close && may_go) {
         i->delete_pending = true;
+        notify_marked(w, i);
+    }
+    notify_open_ended(o);
     count_opens_above(i, -1);
     list_remove(&o->in_inode);
     list_remove(&o->in_node);
@@ -83,10 +98,20 @@ void open_end(struct work *w, struct open *o)
     bool last = list_empty(&i->opens);
     if (last)
         i->allocation_size = round_allocation(i->size); /* 2.1.5.5, phase 4 */
-    if (last && i->stream && i->delete_pending)
+    bool stream_goes = last && i->stream && i->delete_pending;
+    bool goes = f->delete_pending && list_empty(&f->opens) &&
+                f->opens_below == 0;                    /* the last open of any of its streams */
+    notify_ended(w, goes ? f : i, goes || stream_goes); /* phase 5 */
+    if (stream_goes)
         inode_unlink(w, i); /* phase 2 */
-    if (f->delete_pending && list_empty(&f->opens) && f->opens_below == 0)
-        inode_unlink(w, f); /* phase 3: the last open of any of its streams */
+    if (goes)
+        inode_unlink(w, f); /* phase 3 */
+}
+
+size_t open_watch_notices(const struct open *o)
+{
+    /* Marked for deletion, gone, and what is told of the stream and of the file. */
+    return 4 * notify_count(o->inode);
 }
 
 size_t open_notices(const struct meta *m, const struct open *o)
@@ -102,12 +127,15 @@ void node_opens_end(struct work *w, struct node *n)
         open_end(w, container_of(at, struct open, in_node));
 }
 
-size_t node_open_notices(const struct meta *m, const struct node *n)
+bool node_opens_prepare(struct work *w, const struct node *n, size_t others)
 {
-    size_t count = 0;
-    for (const struct list *at = n->opens.next; at != &n->opens; at = at->next)
-        count += open_notices(m, container_of(at, struct open, in_node));
-    return count;
+    size_t count = others, watch = 0;
+    for (const struct list *at = n->opens.next; at != &n->opens; at = at->next) {
+        const struct open *o = container_of(at, struct open, in_node);
+        count += open_notices(w->m, o);
+        watch += open_watch_notices(o);
+    }
+    return notify_prepare(w, count, watch);
 }
 
 static bool is_lost(const struct open *o, const struct volume *v, uint64_t root_inode)
@@ -117,15 +145,16 @@ static bool is_lost(const struct open *o, const struct volume *v, uint64_t root_
 
 bool opens_lost_prepare(struct work *w, const struct volume *v, uint64_t root_inode)
 {
-    size_t count = 0, notices = w->m->nodes.count;
+    size_t count = 0, notices = w->m->nodes.count, watch = 0;
     for (const struct open *o = open_first(w->m); o != NULL; o = open_next(o)) {
         if (!is_lost(o, v, root_inode))
             continue;
         count++;
         notices += open_notices(w->m, o);
+        watch += open_watch_notices(o);
     }
     w->lost = arena_array(w->a, count, sizeof(*w->lost));
-    return w->lost != NULL && outbox_reserve(w, notices);
+    return w->lost != NULL && notify_prepare(w, notices, watch);
 }
 
 void opens_lost_commit(struct work *w, const struct volume *v, uint64_t root_inode)
@@ -154,7 +183,7 @@ ntstatus apply_close(struct work *w, const Fl__Close *c)
     struct open *o = open_of(w, c->open_id);
     if (o == NULL)
         return STATUS_FILE_CLOSED;
-    if (!outbox_reserve(w, open_notices(w->m, o)))
+    if (!notify_prepare(w, open_notices(w->m, o), open_watch_notices(o)))
         return STATUS_INSUFFICIENT_RESOURCES;
 
     struct inode *i = file_of(o->inode);
@@ -166,6 +195,7 @@ ntstatus apply_close(struct work *w, const Fl__Close *c)
         if (!o->user_change_time && at > i->change_time)
             i->change_time = at;
         i->version = w->m->index;
+        notify_written(o->inode, false);
     }
     /* [MS-SMB2] 3.3.5.10: the reply may have to show the attributes, as they are now. */
     reply_info(w, o->inode);
@@ -189,7 +219,12 @@ ntstatus apply_set_disposition(struct work *w, const Fl__SetDisposition *c)
         if (i->children.count > 0)
             return STATUS_DIRECTORY_NOT_EMPTY;
     }
+    if (!notify_prepare(w, 0, notify_count(i)))
+        return STATUS_INSUFFICIENT_RESOURCES;
+
     i->delete_pending = c->delete_pending;
+    if (c->delete_pending)
+        notify_marked(w, i);
     i->version = w->m->index;
     reply_info(w, i);
     return STATUS_OK;

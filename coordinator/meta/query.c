@@ -1,5 +1,5 @@
 /* Questions, answered from the state as it is. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 enum { LIST_DEFAULT = 256, NOTICES_MAX = 65536 };
 
@@ -320,6 +320,9 @@ size_t meta_pending_notices(const struct meta *m, uint32_t node_id, struct arena
     *out = NULL;
     if (n == NULL)
         return 0;
+    /* Changes may have been told while nobody listened. */
+    if (notify_node_watches(n))
+        (void)add(&w, node_id, FL__NOTICE__BODY_WATCH);
     for (struct invalidation *v = invalidation_first(m); v != NULL; v = invalidation_next(v)) {
         Fl__Notice *notice = (v->asked & slot_bit(n)) == 0
                                  ? NULL

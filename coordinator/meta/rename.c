@@ -1,5 +1,5 @@
 /* Renaming: [MS-FSA] 2.1.5.15.12. A file has one name, so a link and its file are one. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 struct renaming {
     const Fl__Rename *c;
@@ -71,9 +71,44 @@ static ntstatus check_directory(const struct renaming *r)
     return sharing_violated(to, needed, sharing) ? STATUS_SHARING_VIOLATION : STATUS_OK;
 }
 
+/* [MS-FSA] 2.1.5.15.12, what those who watch are told: of the old names before, of the new one
+ * after. Replacing a name spelt the same leaves the name and changes what it names. */
+struct told {
+    bool moved, same_name;
+};
+
+static struct told notify_before(struct work *w, const struct renaming *r)
+{
+    struct inode *i = r->inode;
+    bool moved = i->parent != r->to.parent;
+    struct told t = {.moved = moved};
+    t.same_name = r->victim != NULL && slice_equal(inode_name(r->victim), r->to.name);
+    if (r->victim != NULL && !t.same_name)
+        notify_removed(w, r->victim);
+    uint32_t gone = moved || t.same_name ? FILE_ACTION_REMOVED : FILE_ACTION_RENAMED_OLD_NAME;
+    notify_inode(w, i, gone, notify_name_filter(i));
+    return t;
+}
+
+static void notify_after(struct work *w, struct inode *i, struct told t)
+{
+    uint32_t any = FILE_NOTIFY_CHANGE_ATTRIBUTES | FILE_NOTIFY_CHANGE_SIZE |
+                   FILE_NOTIFY_CHANGE_LAST_WRITE | FILE_NOTIFY_CHANGE_LAST_ACCESS |
+                   FILE_NOTIFY_CHANGE_CREATION | FILE_NOTIFY_CHANGE_SECURITY |
+                   FILE_NOTIFY_CHANGE_EA;
+    uint32_t come = t.moved ? FILE_ACTION_ADDED : FILE_ACTION_RENAMED_NEW_NAME;
+    if (t.same_name)
+        notify_inode(w, i, FILE_ACTION_MODIFIED, any);
+    else
+        notify_inode(w, i, come, notify_name_filter(i));
+    if (!is_directory(i)) /* FILE_ATTRIBUTE_ARCHIVE is set */
+        notify_later(i, FILE_NOTIFY_CHANGE_ATTRIBUTES);
+}
+
 static void commit(struct work *w, struct renaming *r, uint8_t *name)
 {
     struct inode *i = r->inode;
+    struct told told = notify_before(w, r);
     int64_t opens = (int64_t)i->opens_below;
     for (struct list *at = i->opens.next; at != &i->opens; at = at->next)
         opens++;
@@ -87,9 +122,12 @@ static void commit(struct work *w, struct renaming *r, uint8_t *name)
     child_insert(r->to.parent, i);
     directory_changed(w, i->parent);
     count_opens_above(i, opens);
+    if (!is_directory(i))
+        i->attributes |= FILE_ATTRIBUTE_ARCHIVE;
     if (!r->open->user_change_time)
         i->change_time = w->now;
     i->version = w->m->index;
+    notify_after(w, i, told);
     inode_tell_others(w, i);
 }
 
@@ -132,18 +170,23 @@ static ntstatus rename_stream(struct work *w, struct renaming *r)
         return STATUS_OK; /* the name it has, perhaps in another case */
     }
     uint8_t *name = mem_alloc(w->m->mem, to.len);
-    if (name == NULL || !outbox_reserve(w, unlink_notices(w->m, file))) {
+    size_t told = 3 * notify_count(file);
+    if (name == NULL || !notify_prepare(w, unlink_notices(w->m, file), told)) {
         mem_free(w->m->mem, name, to.len);
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     memcpy(name, to.at, to.len);
 
-    if (r->victim != NULL)
+    if (r->victim != NULL) {
+        notify_removed(w, r->victim);
         inode_unlink(w, r->victim);
+    }
+    notify_removed(w, i);
     stream_remove(i);
     mem_free(w->m->mem, i->name, i->name_len);
     i->name = name, i->name_len = (uint16_t)to.len;
     stream_insert(file, i);
+    notify_added(w, i);
     i->version = w->m->index;
     inode_changed(w, file);
     reply_info(w, i);
@@ -188,7 +231,8 @@ ntstatus apply_rename(struct work *w, const Fl__Rename *c)
     size_t notices = inode_notices(r.inode);
     if (r.victim != NULL)
         notices += unlink_notices(w->m, r.victim);
-    if (name == NULL || !outbox_reserve(w, notices)) {
+    size_t told = 2 * notify_count(r.inode) + 2 * notify_count_in(r.to.parent);
+    if (name == NULL || !notify_prepare(w, notices, told)) {
         mem_free(w->m->mem, name, r.to.name.len);
         return STATUS_INSUFFICIENT_RESOURCES;
     }

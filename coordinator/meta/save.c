@@ -99,6 +99,7 @@ static void put_inode(struct sink *s, const struct inode *i)
     put_u64(s, i->version);
     put_u32(s, i->attributes);
     put_u32(s, i->first_group);
+    put_u32(s, i->untold);
     int flags = (i->delete_pending ? INODE_DELETE_PENDING : 0) | (i->stream ? INODE_STREAM : 0);
     put_u8(s, (uint8_t)flags);
     void *place =
@@ -166,7 +167,9 @@ static void put_open(struct sink *s, const struct open *o)
     int flags = (o->delete_on_close ? OPEN_DELETE_ON_CLOSE : 0) |
                 (o->user_write_time ? OPEN_USER_WRITE_TIME : 0) |
                 (o->user_change_time ? OPEN_USER_CHANGE_TIME : 0) |
-                (o->user_access_time ? OPEN_USER_ACCESS_TIME : 0);
+                (o->user_access_time ? OPEN_USER_ACCESS_TIME : 0) |
+                (o->watches ? OPEN_WATCHES : 0) | (o->watch_tree ? OPEN_WATCH_TREE : 0) |
+                (o->marked ? OPEN_MARKED : 0);
     put_u64(s, o->id);
     put_u32(s, o->inode->volume->id);
     put_u64(s, o->inode->id);
@@ -176,6 +179,7 @@ static void put_open(struct sink *s, const struct open *o)
     put_u32(s, o->share_access);
     put_u32(s, o->options);
     put_u8(s, (uint8_t)flags);
+    put_u32(s, o->watch_filter);
     put_raw(s, o->client_guid, sizeof(o->client_guid));
     put_raw(s, o->create_guid, sizeof(o->create_guid));
 }

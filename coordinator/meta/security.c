@@ -1,7 +1,7 @@
 /* Security descriptors of files, and who may do what to them ([MS-DTYP] 2.5.3,
  * [MS-FSA] 2.1.5.1.2.1). Traverse checking is off, as it is for everybody on Windows
  * (SeChangeNotifyPrivilege). */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 ntstatus token_of(struct work *w, const Fl__Token *token, bool backup, struct security_token *out)
 {
@@ -101,6 +101,8 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c)
     if (!scratch(w, &wr))
         return STATUS_INSUFFICIENT_RESOURCES;
     struct inode *i = file_of(o->inode);
+    if (!notify_prepare(w, 0, notify_count(i)))
+        return STATUS_INSUFFICIENT_RESOURCES;
     status = security_merge(descriptor_slice(i->descriptor), pb_slice(c->security_descriptor),
                             c->parts, &token, &wr);
     struct descriptor *d = NULL;
@@ -111,6 +113,7 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c)
 
     descriptor_put(w->m, i->descriptor);
     i->descriptor = d;
+    notify_inode(w, i, FILE_ACTION_MODIFIED, FILE_NOTIFY_CHANGE_SECURITY);
     if (!o->user_change_time)
         i->change_time = w->now;
     i->version = w->m->index;

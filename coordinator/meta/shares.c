@@ -1,5 +1,5 @@
 /* Shares: a directory of a volume under a name, and who may get how far through it. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/notify.h"
 
 void share_free(struct meta *m, struct share *s)
 {
@@ -208,6 +208,7 @@ static struct inode *chain_commit(struct work *w, struct volume *v, struct chain
         inode_changed(w, i);
         child_insert(at, i);
         directory_changed(w, at);
+        notify_added(w, i);
         at = i;
     }
     return at;
@@ -218,7 +219,7 @@ static ntstatus create_in(struct work *w, struct volume *v, const Fl__Share *c)
     struct meta *m = w->m;
     struct share *s = mem_alloc(m->mem, sizeof(*s));
     struct chain *ch = arena_alloc(w->a, sizeof(*ch));
-    if (s == NULL || ch == NULL || !outbox_reserve(w, 1)) {
+    if (s == NULL || ch == NULL) {
         mem_free(m->mem, s, sizeof(*s));
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -226,6 +227,8 @@ static ntstatus create_in(struct work *w, struct volume *v, const Fl__Share *c)
     bool exists = why == NULL && share_by_name(m, &s->name) != NULL;
     if (why == NULL && !exists)
         why = chain_make(w, v, c->path, ch);
+    if (why == NULL && !exists && !notify_prepare(w, 1, ch->count * notify_count_in(ch->under)))
+        why = meta_no_memory;
     if (why != NULL || exists) {
         chain_drop(m, ch);
         share_free(m, s);

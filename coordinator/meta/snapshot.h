@@ -15,7 +15,7 @@ enum {
     SNAPSHOT_VERSION = 2,
     SNAPSHOT_CHECK = 8,
     /* Bytes of an inode's record without its name and attributes: bounds the count. */
-    SNAPSHOT_INODE_MIN = 101,
+    SNAPSHOT_INODE_MIN = 105,
 };
 
 /* Bits of an inode's flags. */
@@ -30,4 +30,8 @@ enum {
     OPEN_USER_WRITE_TIME = 2,
     OPEN_USER_CHANGE_TIME = 4,
     OPEN_USER_ACCESS_TIME = 8,
+    OPEN_WATCHES = 16,
+    OPEN_WATCH_TREE = 32,
+    OPEN_MARKED = 64,
+    OPEN_FLAGS = 127,
 };

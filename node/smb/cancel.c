@@ -57,6 +57,8 @@ void cmd_cancel(struct smb *s, struct smb_request *r)
             request_wake_later(s, other, STATUS_CANCELLED);
         else if (waits && other->meta_waits)
             request_cancel_meta(s, other);
+        else
+            other->cancelled = true;
         break;
     }
     request_no_reply(s, r);

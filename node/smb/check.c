@@ -1,5 +1,6 @@
 /* smb_check(): what must hold between any two steps. */
 #include "node/smb/channel.h"
+#include "node/smb/notify.h"
 
 static uint32_t count_list(const struct list *l)
 {
@@ -24,6 +25,7 @@ static void check_open(const struct smb *s, struct smb_open *o)
         must(o->inode->opens > 0);
         must(o->inode->ticket_count == 0 || o->inode->writes_busy > 0);
     }
+    watch_check(s, o);
     if (o->tree == NULL)
         must(o->closing); /* its tree is gone: it ends when it is idle */
     if (o->closing && o->busy == 0)

@@ -315,6 +315,7 @@ static void begin_part(struct smb *s, struct smb_request *r)
     r->tree = NULL;
     r->session_at = r->tree_at = (handle){0};
     r->scratch = NULL;
+    r->cancelled = false;
     r->part = NULL;
     r->reply = (struct writer){0};
     r->async_id = 0;

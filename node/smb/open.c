@@ -5,6 +5,7 @@
  * for its answer or by open_finish, which does not wait: retrying is the control core's
  * business. */
 #include "node/smb/files.h"
+#include "node/smb/notify.h"
 
 #include "proto/base/prng.h"
 
@@ -191,6 +192,7 @@ void open_free(struct smb *s, struct smb_open *o)
     list_each (link, &o->requests)
         list_remove(link);
     must(list_empty(&o->waiters));
+    watch_end(s, o);
     (void)table_remove(&s->opens, o->self);
     if (o->inode != NULL)
         inode_put(s, o->inode);

@@ -240,7 +240,7 @@ void request_park(struct smb *s, struct smb_request *r)
     r->frame = (handle){0};
     r->message = (struct slice){0};
     r->interim_ns = r->give_up_ns = DEADLINE_NEVER;
-    if (r->last_part)
+    if (r->last_part && r->async_id == 0)
         compound_interim(s, r);
 }
 

@@ -1,7 +1,6 @@
-/* Commands of a few lines: ECHO, LOCK, OPLOCK_BREAK, CHANGE_NOTIFY. */
+/* Commands of a few lines: ECHO, LOCK, OPLOCK_BREAK. */
 #include "node/smb/smb_int.h"
 
-#include "proto/smb/dir.h"
 #include "proto/smb/dtyp.h"
 #include "proto/smb/lock.h"
 #include "proto/smb/oplock.h"
@@ -45,30 +44,4 @@ void cmd_oplock_break(struct smb *s, struct smb_request *r)
     else if (status == STATUS_OK)
         status = request_open(s, r, ack.file_id, &o);
     request_fail(s, r, status == STATUS_OK ? STATUS_INVALID_DEVICE_STATE : status);
-}
-
-/* [MS-SMB2] 3.3.5.19: sleeps until it is cancelled or the directory is closed. */
-void cmd_change_notify(struct smb *s, struct smb_request *r)
-{
-    struct smb_change_notify_req req;
-    struct smb_open *o = NULL;
-    ntstatus status = smb_change_notify_decode(r->message, &req);
-    if (status == STATUS_OK)
-        status = request_open(s, r, req.file_id, &o);
-    if (status == STATUS_OK && req.output_length > r->conn->io_max)
-        status = STATUS_INVALID_PARAMETER;
-    if (status == STATUS_OK && !request_paid(r, req.output_length))
-        status = STATUS_INVALID_PARAMETER;
-    if (status == STATUS_OK && (o->granted_access & FILE_LIST_DIRECTORY) == 0)
-        status = STATUS_ACCESS_DENIED;
-    if (status == STATUS_OK && !o->directory)
-        status = STATUS_INVALID_PARAMETER;
-    if (status == STATUS_OK && !r->last_part)
-        status = STATUS_INTERNAL_ERROR; /* 3.3.5.2.7 <266> */
-    if (status == STATUS_OK && r->conn->parked >= SMB_PARKED_MAX)
-        status = STATUS_INSUFFICIENT_RESOURCES; /* 3.3.4.2 */
-    if (status == STATUS_OK)
-        request_park(s, r);
-    else
-        request_fail(s, r, status);
 }

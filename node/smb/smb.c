@@ -4,6 +4,7 @@
  * is put on lists and done piece by piece while `out` has room; what does not fit is done in the
  * next step, which smb_next_deadline() then wants at once. */
 #include "node/smb/channel.h"
+#include "node/smb/notify.h"
 
 #include "proto/base/prng.h"
 
@@ -51,6 +52,7 @@ struct smb *smb_new(struct mem *mem, const struct smb_config *config)
     map_init(&s->session_by_id, mem, seed);
     map_init(&s->tree_by_id, mem, seed);
     map_init(&s->inode_by_id, mem, seed);
+    map_init(&s->watch_by_id, mem, seed);
     arena_init(&s->step, mem, SMB_ARENA_MAX);
     s->next_auth_context = s->next_pipe_id = 1;
     if (!init_pools(s, config) || !init_tables(s, config)) {
@@ -89,7 +91,8 @@ void smb_free(struct smb *s)
     free_arenas(s);
     trace_fini(&s->trace);
     arena_fini(&s->step);
-    struct map *maps[] = {&s->conn_by_id, &s->session_by_id, &s->tree_by_id, &s->inode_by_id};
+    struct map *maps[] = {&s->conn_by_id, &s->session_by_id, &s->tree_by_id, &s->inode_by_id,
+                          &s->watch_by_id};
     for (size_t i = 0; i < array_len(maps); i++)
         map_fini(maps[i]);
     struct table *tables[] = {&s->conns, &s->sessions, &s->trees, &s->opens, &s->requests, &s->ops};
@@ -227,6 +230,7 @@ static void on_event(struct smb *s, const struct smb_event *ev)
         inode_invalidate(s, ev->invalidate.volume, ev->invalidate.inode, ev->invalidate.ticket);
         break;
     case SMB_EV_INTERFACES: interfaces_set(s, ev->interfaces.list, ev->interfaces.count); break;
+    case SMB_EV_WATCH: watch_event(s, ev); break;
     case SMB_EV_STATE_LOST: on_state_lost(s); break;
     case SMB_EV_TICK: break;
     }

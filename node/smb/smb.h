@@ -47,6 +47,7 @@ enum smb_event_type {
     SMB_EV_LEASE,      /* the node's right to serve begins or ends */
     SMB_EV_INVALIDATE, /* cached size of a file must be forgotten; answer with InvalidateDone */
     SMB_EV_INTERFACES, /* where clients reach this node; until then nowhere else */
+    SMB_EV_WATCH,      /* something has changed in a directory that a client watches */
     SMB_EV_STATE_LOST, /* our opens are gone: drop every session */
     SMB_EV_TICK,
 };
@@ -104,6 +105,12 @@ struct smb_event {
             uint32_t volume;
             uint64_t inode, ticket;
         } invalidate;
+        struct { /* WatchEvent in proto/cluster/meta.proto; `name` is borrowed for the step */
+            uint64_t open_id;
+            uint32_t action;
+            struct slice name;
+            bool deleted;
+        } watch;
     };
 };
 

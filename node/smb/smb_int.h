@@ -204,6 +204,7 @@ struct smb_open {
     uint32_t mode;       /* FileModeInformation */
     uint32_t ea_index;   /* [MS-SMB2] 3.3.5.20.1 CurrentEaIndex, from 0 */
     struct list waiters; /* smb_request.work: a FLUSH, a QUERY_DIRECTORY behind another */
+    struct smb_watch *watch; /* notify.h; NULL: it watches nothing */
 
     struct { /* [MS-SMB2] 3.3.5.18 */
         bool started;
@@ -270,6 +271,7 @@ struct smb_request {
     bool in_sequence;
     bool verified;  /* the part is signed, and by whom it says */
     bool size_held; /* counted in the inode's writes_busy until the part ends */
+    bool cancelled; /* a CANCEL came while the part waited for something that cannot be cancelled */
     bool cuts;      /* the inode is `cutting` for it until the part ends */
     void *scratch;  /* the handler's own, from the arena; NULL at the start of each part */
 
@@ -313,6 +315,7 @@ struct smb {
         request_pool;
     struct table conns, sessions, trees, opens, requests, ops;
     struct map conn_by_id, session_by_id, tree_by_id, inode_by_id;
+    struct map watch_by_id; /* opens that watch, by FileId.Persistent */
     struct heap timers;
     struct smb_interface interfaces[SMB_INTERFACES_MAX];
     uint32_t interface_count;
@@ -370,8 +373,9 @@ struct smb_io {
 /* The frame stays until the outcome is there, whatever becomes of the connection. */
 void request_io(struct smb *s, struct smb_request *r, const struct smb_io *io, smb_io_done *done);
 
-/* STATUS_PENDING now; the request sleeps until it is cancelled (STATUS_CANCELLED) or its open is
- * closed (STATUS_NOTIFY_CLEANUP). The frame is let go. */
+/* STATUS_PENDING now, if it was not sent before; the request sleeps until it is cancelled
+ * (STATUS_CANCELLED), its open is closed (STATUS_NOTIFY_CLEANUP), or request_wake_later lets it go
+ * on in `on_idle`. The frame is let go. */
 void request_park(struct smb *s, struct smb_request *r);
 
 /* The open a FileId names, under the rules for related parts ([MS-SMB2] 3.3.5.2.7.2): pass what the

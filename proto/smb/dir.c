@@ -2,7 +2,7 @@
 
 #include "proto/smb/wire.h"
 
-enum { QUERY_DIRECTORY_REQ = 33, CHANGE_NOTIFY_REQ = 32, OUTPUT_RSP = 9 };
+enum { QUERY_DIRECTORY_REQ = 33, OUTPUT_RSP = 9 };
 
 ntstatus smb_query_directory_decode(struct slice msg, struct smb_query_directory_req *out)
 {
@@ -29,24 +29,4 @@ void smb_query_directory_encode(struct writer *w, struct slice output)
     write_u16(w, output.len > 0 ? SMB_HEADER_SIZE + 8 : 0);
     write_u32(w, smb_len32(output));
     write_bytes(w, output);
-}
-
-ntstatus smb_change_notify_decode(struct slice msg, struct smb_change_notify_req *out)
-{
-    struct reader r = smb_body(msg, CHANGE_NOTIFY_REQ);
-    struct smb_change_notify_req req = {0};
-    req.flags = read_u16(&r);
-    req.output_length = read_u32(&r);
-    req.file_id = read_file_id(&r);
-    req.filter = read_u32(&r);
-
-    if (r.bad)
-        return STATUS_INVALID_PARAMETER;
-    *out = req;
-    return STATUS_OK;
-}
-
-void smb_change_notify_encode(struct writer *w, struct slice output)
-{
-    smb_query_directory_encode(w, output);
 }

@@ -1,7 +1,7 @@
 /* The decoders of bodies that have no variable part. */
 #include "proto/smb/create.h"
 #include "proto/smb/data.h"
-#include "proto/smb/dir.h"
+#include "proto/smb/notify.h"
 #include "proto/smb/oplock.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -241,6 +241,17 @@ static inline Fl__ClusterConfig *rig_config(struct rig *r)
     return c;
 }
 
+static inline Fl__Reply *rig_watch(struct rig *r, uint32_t node, uint64_t open_id, uint32_t filter,
+                                   bool tree)
+{
+    Fl__Watch c = FL__WATCH__INIT;
+    c.open_id = open_id;
+    c.filter = filter;
+    c.tree = tree;
+    RIG_COMMAND(WATCH, watch, &c);
+    return rig_apply(r, node, &command);
+}
+
 /* The i-th notice of a kind to `node` (0: to anybody) of the last command, or NULL. */
 static inline Fl__Notice *rig_notice(const struct rig *r, uint32_t node, int body, size_t i)
 {

@@ -84,6 +84,17 @@ static void fill_size(struct stream *s, Fl__Command *c)
         c->set_size = z;
 }
 
+static void fill_watch(struct stream *s, Fl__Command *c)
+{
+    Fl__Watch *w = make(s, sizeof(*w));
+    fl__watch__init(w);
+    w->open_id = some_open(s);
+    w->filter = pick(s, 3) == 0 ? 1u << pick(s, 12) : 0xFFF;
+    w->tree = pick(s, 2) == 0;
+    c->body_case = FL__COMMAND__BODY_WATCH;
+    c->watch = w;
+}
+
 static void fill_change(struct stream *s, Fl__Command *c)
 {
     Fl__SetBasic *b = make(s, sizeof(*b));
@@ -238,6 +249,8 @@ static void next_command(struct stream *s, Fl__Command *c)
         c->close = close;
     } else if (kind < 70) {
         fill_size(s, c);
+    } else if (kind < 72) {
+        fill_watch(s, c);
     } else if (kind < 77) {
         fill_change(s, c);
     } else if (kind < 83) {

@@ -422,6 +422,15 @@ static void play_dressed(struct client *c, struct reader *script, uint8_t comman
     client_send(c);
 }
 
+/* Something has happened in what this open watches, if it watches. */
+static void rig_watch(struct rig *g, uint64_t open_id, uint32_t action, struct reader *script)
+{
+    struct smb_event ev = {.type = SMB_EV_WATCH, .watch = {.open_id = open_id, .action = action}};
+    ev.watch.name = read_slice(script, read_u8(script) % 64);
+    ev.watch.deleted = action == 31;
+    rig_event(g, &ev);
+}
+
 void rig_play(struct rig *g, struct client *c, struct reader *script)
 {
     for (int moves = 0; moves < 100 && read_left(script) > 0; moves++) {
@@ -437,6 +446,8 @@ void rig_play(struct rig *g, struct client *c, struct reader *script)
             rig_lease(g, value % 4 != 0);
         else if (move < 200)
             g->hold_meta = value & 1, g->hold_io = value & 2, g->hold_auth = value & 4;
+        else if (move < 206)
+            rig_watch(g, value % 8, value / 8, script);
         else if (move < 240 && g->op_count > 0)
             rig_answer(g, value % 2 == 0 ? STATUS_OK : STATUS_ACCESS_DENIED);
         else

@@ -6,6 +6,7 @@
 #include "proto/smb/create_client.h"
 #include "proto/smb/data_client.h"
 #include "proto/smb/dir.h"
+#include "proto/smb/notify.h"
 #include "proto/smb/negotiate.h"
 #include <stdlib.h>
 #include <string.h>

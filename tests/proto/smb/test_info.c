@@ -1,6 +1,7 @@
 /* covers: info.c info_client.c dir.c */
 #include "proto/base/must.h"
 #include "proto/smb/info_client.h"
+#include "proto/smb/notify.h"
 #include "tests/lib/hex.h"
 #include "tests/lib/prefixes.h"
 #include "tests/lib/smb_head.h"
