@@ -38,6 +38,10 @@ static void smb_io_failed(struct node *n, uint64_t token)
 
 static void on_smb_io(struct node *n, const struct smb_effect *e)
 {
+    static const enum rep_op ops[] = {[SMB_IO_READ] = REP_READ,
+                                      [SMB_IO_WRITE] = REP_WRITE,
+                                      [SMB_IO_ZERO] = REP_ZERO,
+                                      [SMB_IO_MAP] = REP_MAP};
     struct io_token *t = pool_get(&n->io_pool);
     if (t == NULL) {
         smb_io_failed(n, e->io.token);
@@ -45,7 +49,9 @@ static void on_smb_io(struct node *n, const struct smb_effect *e)
     }
     t->smb_token = e->io.token;
     t->len = (size_t)e->io.len;
-    if (e->io.op == SMB_IO_READ) {
+    if (e->io.op == SMB_IO_MAP)
+        t->len = sizeof(struct ranges);
+    if (e->io.op == SMB_IO_READ || e->io.op == SMB_IO_MAP) {
         t->buf = buffers_get(&n->buffers, t->len, &t->at);
         if (handle_none(t->buf)) {
             pool_put(&n->io_pool, t);
@@ -55,12 +61,13 @@ static void on_smb_io(struct node *n, const struct smb_effect *e)
     }
     struct rep_submit *s = &to_replication(n, REP_EV_SUBMIT)->submit;
     s->token = handle_pack(table_add(&n->ios, t));
-    s->op = e->io.op == SMB_IO_READ ? REP_READ : e->io.op == SMB_IO_WRITE ? REP_WRITE : REP_ZERO;
+    s->op = ops[e->io.op];
     s->file = (struct rep_file){e->io.file.volume, e->io.file.first_group, e->io.file.inode};
     s->offset = e->io.offset;
     s->len = e->io.op == SMB_IO_WRITE ? e->io.data.len : e->io.len;
     s->data = e->io.data.at;
     s->into = t->at;
+    s->ranges = e->io.op == SMB_IO_MAP ? (struct ranges *)t->at : NULL;
 }
 
 static void on_smb_effect(struct node *n, const struct smb_effect *e)

@@ -220,6 +220,7 @@ static void on_done(struct io_op *op, int result)
         break;
     case DISK_RESERVE:
     case DISK_DELETE:
+    case DISK_MAP:
     case DISK_LIST: q->progress = (size_t)q->what.len; break;
     }
     if (q->progress < q->what.len)
@@ -254,6 +255,7 @@ static void start(struct request *q)
                                     (off_t)w->offset, (off_t)w->len);
         break;
     case DISK_DELETE:
+    case DISK_MAP:
     case DISK_LIST: must(false); break; /* have no file of their own */
     }
 }
@@ -289,6 +291,39 @@ static void delete_next(struct request *q)
         io_uring_prep_fsync(reactor_entry(d->reactor, &q->op), q->parent, 0);
 }
 
+/* What the file system knows, without reading data: space that is only reserved is none. Blocks may
+ * be larger than ours, or smaller: what is reported begins and ends at ours. */
+static int map_file(int fd, const struct store_disk *w)
+{
+    uint64_t at = w->offset, end = w->offset + w->len;
+    ranges_init(w->ranges, end);
+    while (at < end) {
+        off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+        if (data < 0)
+            return errno == ENXIO ? 0 : -errno; /* nothing behind `at` */
+        uint64_t from = (uint64_t)data / STORE_BLOCK * STORE_BLOCK;
+        from = from > at ? from : at;
+        if (from >= end)
+            return 0;
+        off_t hole = lseek(fd, data, SEEK_HOLE);
+        if (hole < 0)
+            return -errno;
+        at = ((uint64_t)hole + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK;
+        if (!ranges_add(w->ranges, from, (at < end ? at : end) - from))
+            return 0;
+    }
+    return 0;
+}
+
+static void begin_map(struct request *q)
+{
+    int r = file_hold(q->disk, &q->what.file, false, &q->file);
+    ranges_init(q->what.ranges, q->what.offset + q->what.len);
+    if (r == 0)
+        r = map_file(q->file->fd, &q->what);
+    finish(q, r == -ENOENT ? 0 : r);
+}
+
 static void begin(struct request *q)
 {
     struct disk *d = q->disk;
@@ -301,6 +336,10 @@ static void begin(struct request *q)
     }
     if (w->type == DISK_DELETE) {
         delete_next(q);
+        return;
+    }
+    if (w->type == DISK_MAP) {
+        begin_map(q);
         return;
     }
     int r = file_hold(d, &w->file, creates, &q->file);

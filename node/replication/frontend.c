@@ -24,6 +24,9 @@ uint64_t frontend_lowest(const struct replication *r)
     return first == NULL ? r->next_part_id : container_of(first, struct part, in_parts)->id;
 }
 
+/* READ and MAP: asked twice, they do no harm. */
+static bool only_looks(enum rep_op op) { return op == REP_READ || op == REP_MAP; }
+
 /* ---- ends ------------------------------------------------------------------------------------ */
 
 static void complete(struct replication *r, uint64_t token, enum rep_result result)
@@ -39,7 +42,7 @@ static void request_check(struct replication *r, struct request *q)
         return;
     if (q->failed)
         r->stats.failed++;
-    else if (q->submit.op == REP_READ)
+    else if (only_looks(q->submit.op))
         r->stats.reads++;
     else
         r->stats.writes++;
@@ -51,6 +54,8 @@ static void request_check(struct replication *r, struct request *q)
 static void part_finish(struct replication *r, struct part *p, enum rep_result result)
 {
     struct request *q = p->request;
+    if (p->ranges != NULL && result == REP_OK)
+        ranges_shift(p->ranges, p->base);
     must(p->sm.state == PART_WAITING);
     if (result != REP_OK && !q->failed)
         q->failed = true, q->result = result;
@@ -70,7 +75,7 @@ static void part_wait(struct replication *r, struct part *p)
 /* Nobody will say what became of the attempt. */
 static void part_unsure(struct replication *r, struct part *p)
 {
-    if (p->first_epoch == 0 && p->request->submit.op != REP_READ)
+    if (p->first_epoch == 0 && !only_looks(p->request->submit.op))
         p->first_epoch = p->sent_epoch;
     part_wait(r, p);
 }
@@ -96,7 +101,7 @@ void part_answer(struct replication *r, struct part *p, Fl__PeerResult result)
  * client may have gone on elsewhere, and been acknowledged there. */
 static bool former_life(const struct replication *r, const struct request *q)
 {
-    return q->life != 0 && q->life != r->life && q->submit.op != REP_READ;
+    return q->life != 0 && q->life != r->life && !only_looks(q->submit.op);
 }
 
 /* ---- ways ------------------------------------------------------------------------------------ */
@@ -104,7 +109,7 @@ static bool former_life(const struct replication *r, const struct request *q)
 static bool own_copy_serves(const struct replication *r, const struct part *p)
 {
     const struct group *g = p->group;
-    if (p->request->submit.op != REP_READ || p->avoid_own || !g->self_in_sync)
+    if (!only_looks(p->request->submit.op) || p->avoid_own || !g->self_in_sync)
         return false;
     if ((r->config.planted & REP_PLANT_READ_NO_LEASE) != 0)
         return r->store_ready;
@@ -122,18 +127,20 @@ static void read_own(struct replication *r, struct part *p)
     sm_move(&p->sm, PART_READING);
     r->stats.local_reads++;
     rep_store(r, c,
-              &(struct store_op){.type = STORE_READ,
+              &(struct store_op){.type = p->ranges != NULL ? STORE_MAP : STORE_READ,
                                  .extent = p->extent,
                                  .offset = p->offset,
                                  .len = p->len,
-                                 .into = p->into});
+                                 .into = p->into,
+                                 .ranges = p->ranges});
 }
 
 static void forward(struct replication *r, struct part *p)
 {
     static const Fl__PeerOp wire[] = {[REP_READ] = FL__PEER_OP__PEER_READ,
                                       [REP_WRITE] = FL__PEER_OP__PEER_WRITE,
-                                      [REP_ZERO] = FL__PEER_OP__PEER_ZERO};
+                                      [REP_ZERO] = FL__PEER_OP__PEER_ZERO,
+                                      [REP_MAP] = FL__PEER_OP__PEER_MAP};
     struct call *c = call_new(r, CALL_FORWARD);
     if (c == NULL)
         return;
@@ -146,7 +153,7 @@ static void forward(struct replication *r, struct part *p)
     origin_to_wire(&(struct origin){r->node_id, p->id, frontend_lowest(r)}, &origin);
     f.op = wire[p->request->submit.op];
     f.extent = &extent, f.origin = &origin;
-    f.offset = p->offset, f.len = (uint32_t)p->len;
+    f.offset = p->offset, f.len = p->len;
     f.first_epoch = p->first_epoch;
     f.life = r->life;
     body.body_case = FL__PEER__BODY_FORWARD, body.forward = &f;
@@ -211,7 +218,7 @@ void frontend_submit(struct replication *r, const struct rep_submit *s)
     list_push_back(&r->request_queue, &q->in_requests);
 }
 
-/* The next part: up to the end of the region, the extent, or the request. */
+/* The next part: up to the end of the region, the extent, or the request. MAP has one part only. */
 static void part_cut(struct replication *r, struct request *q, struct part *p)
 {
     const struct rep_submit *s = &q->submit;
@@ -224,11 +231,13 @@ static void part_cut(struct replication *r, struct request *q, struct part *p)
     p->offset = at % v->extent_bytes;
     uint64_t to_region = STORE_REGION - p->offset % STORE_REGION;
     uint64_t to_extent = v->extent_bytes - p->offset;
-    p->len = left < to_region ? left : to_region;
-    p->len = p->len < to_extent ? p->len : to_extent;
+    p->len = left < to_extent ? left : to_extent;
+    p->len = p->len < to_region || s->op == REP_MAP ? p->len : to_region;
+    p->base = at - p->offset;
     p->data = s->op == REP_WRITE ? s->data + q->issued : NULL;
     p->into = s->op == REP_READ ? s->into + q->issued : NULL;
-    q->issued += p->len;
+    p->ranges = s->op == REP_MAP ? s->ranges : NULL;
+    q->issued = s->op == REP_MAP ? s->len : q->issued + p->len; /* the rest is not said */
     q->parts++;
     list_push_back(&r->part_list, &p->in_parts);
 }
@@ -278,11 +287,28 @@ void frontend_stored(struct replication *r, struct part *p, const struct store_o
     part_route(r, p);
 }
 
+/* False when it is no answer to what was asked. */
+static bool ranges_from_wire(const Fl__PeerForwarded *f, const struct part *p)
+{
+    struct ranges *out = p->ranges;
+    if (f->n_offsets != f->n_lens || f->n_offsets > RANGES_MAX)
+        return false;
+    out->until = f->until;
+    out->count = (uint32_t)f->n_offsets;
+    for (uint32_t i = 0; i < out->count; i++)
+        out->items[i] = (struct range){f->offsets[i], f->lens[i]};
+    return ranges_valid(out) && out->until > p->offset && out->until <= p->offset + p->len &&
+           (out->count == 0 || out->items[0].offset >= p->offset);
+}
+
 void frontend_forwarded(struct replication *r, struct part *p, const struct incoming *in)
 {
     p->call = (handle){0};
     Fl__PeerResult result = in->m->forwarded->result;
     bool read = p->request->submit.op == REP_READ;
+    if (result == FL__PEER_RESULT__PEER_OK && p->ranges != NULL &&
+        !ranges_from_wire(in->m->forwarded, p))
+        result = FL__PEER_RESULT__PEER_RETRY;
     if (result == FL__PEER_RESULT__PEER_OK && read) {
         if (in->data.len == p->len)
             memcpy(p->into, in->data.at, p->len);

@@ -161,21 +161,24 @@ struct part {
     struct group *group;
     struct store_extent extent;
     uint64_t offset, len, id, retry_at, backoff, sent_epoch;
+    uint64_t base; /* of the extent in the file */
     uint64_t
         first_epoch; /* of the first attempt that may have been carried out; 0: there is none */
     const uint8_t *data;
     uint8_t *into;
+    struct ranges *ranges; /* MAP */
     handle call;
     bool poisoned;  /* READING: the range was written meanwhile */
     bool avoid_own; /* the own copy could not be read */
     bool given_up;
 };
 
-enum op_kind { OP_READ, OP_WRITE, OP_ZERO, OP_CLEAN, OP_COPY };
+enum op_kind { OP_READ, OP_MAP, OP_WRITE, OP_ZERO, OP_CLEAN, OP_COPY };
 
 /* At the primary, in order of arrival.
  *
  *   READ    QUEUED ─► READING ─► (answered)          ELSEWHERE when the own copy cannot be read
+ *   MAP     QUEUED ─► READING ─► (answered)
  *   WRITE   QUEUED ─► WRITING ─► (acknowledged)      UNDO_FETCH ─► UNDO_WRITE when a member is full
  *   CLEAN,  QUEUED ─► COMPARING ─► FETCHING ─► PUSHING ─► (equal)
  *   COPY
@@ -454,7 +457,7 @@ void frontend_poison(struct replication *r, const struct store_extent *x, uint64
                      uint64_t len);
 uint64_t frontend_lowest(const struct replication *r);
 
-/* ---- primary.c, fanout.c, clean.c ------------------------------------------------------------ */
+/* ---- arrivals.c, primary.c, fanout.c, clean.c ------------------------------------------------ */
 bool primary_serves(const struct replication *r, const struct group *g);
 /* NULL when none is left. */
 struct op *op_new(struct replication *r, struct group *g, enum op_kind kind);
@@ -471,6 +474,11 @@ void primary_step_down(struct replication *r, struct group *g);
 void primary_origin_gone(struct replication *r, uint32_t node_id);
 bool op_conflict(const struct op *a, const struct op *b);
 bool op_running(const struct op *op);
+/* READ and MAP: they change nothing. */
+static inline bool op_looks(const struct op *op)
+{
+    return op->kind == OP_READ || op->kind == OP_MAP;
+}
 /* The region is equal: writes in it that failed may be answered. */
 void primary_answer_refused(struct replication *r, const struct op *clean);
 

@@ -33,7 +33,12 @@ enum rep_result {
     REP_IO_ERROR,    /* every copy failed: STATUS_UNEXPECTED_IO_ERROR or device error */
 };
 
-enum rep_op { REP_READ, REP_WRITE, REP_ZERO };
+enum rep_op {
+    REP_READ,
+    REP_WRITE,
+    REP_ZERO,
+    REP_MAP, /* where the range holds data: of its first extent, or less (see `until`) */
+};
 
 struct rep_file {
     uint32_t volume, first_group;
@@ -43,11 +48,12 @@ struct rep_file {
 /* ---- events ---------------------------------------------------------------------------------- */
 
 enum rep_event_type {
-    REP_EV_SUBMIT, /* a client's operation, whole: any offset, any length up to 8 MiB (ZERO: any) */
-    REP_EV_PEER,   /* a message from another node */
-    REP_EV_PEER_UP,     /* link to a node established, both sides authenticated */
-    REP_EV_PEER_DOWN,   /* link lost: everything queued on it is lost */
-    REP_EV_STORED,      /* outcome of a REP_DO_STORE */
+    REP_EV_SUBMIT,    /* a client's operation, whole: any offset, any length up to 8 MiB (ZERO, MAP:
+                         any) */
+    REP_EV_PEER,      /* a message from another node */
+    REP_EV_PEER_UP,   /* link to a node established, both sides authenticated */
+    REP_EV_PEER_DOWN, /* link lost: everything queued on it is lost */
+    REP_EV_STORED,    /* outcome of a REP_DO_STORE */
     REP_EV_STORE_READY, /* the store has started; nothing is served before */
     REP_EV_META,        /* outcome of a REP_DO_META */
     REP_EV_CONFIG,      /* groups, volumes, nodes */
@@ -61,10 +67,11 @@ struct rep_submit {
     enum rep_op op;
     struct rep_file file;
     uint64_t offset, len;
-    const uint8_t *data;  /* WRITE: stays valid and unchanged until COMPLETE */
-    uint8_t *into;        /* READ: room for len, the core's until COMPLETE; also written to by an
-                             operation that fails. Aligned to STORE_BLOCK it saves a copy */
-    uint64_t deadline_ns; /* give up then; 0: config.patience_ns from now */
+    const uint8_t *data;   /* WRITE: stays valid and unchanged until COMPLETE */
+    uint8_t *into;         /* READ: room for len, the core's until COMPLETE; also written to by an
+                              operation that fails. Aligned to STORE_BLOCK it saves a copy */
+    struct ranges *ranges; /* MAP: the core's until COMPLETE; in bytes of the file */
+    uint64_t deadline_ns;  /* give up then; 0: config.patience_ns from now */
 };
 
 struct rep_event {

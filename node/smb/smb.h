@@ -122,7 +122,13 @@ enum smb_effect_type {
     SMB_DO_META,
     SMB_DO_IO,
 };
-enum smb_io_op { SMB_IO_READ, SMB_IO_WRITE, SMB_IO_ZERO };
+enum smb_io_op {
+    SMB_IO_READ,
+    SMB_IO_WRITE,
+    SMB_IO_ZERO,
+    SMB_IO_MAP, /* where [offset, +len) holds data: the outcome's bytes are a struct ranges, which
+                   may say less than was asked (`until`) */
+};
 
 struct smb_effect {
     enum smb_effect_type type;

@@ -18,6 +18,7 @@
  * old bytes everywhere (space is reserved before the first byte changes). A crash may leave any
  * mixture of old and new 512-byte sectors in a write that was not reported. */
 #include "proto/base/mem.h"
+#include "proto/base/ranges.h"
 #include <stdbool.h>
 
 enum {
@@ -52,18 +53,19 @@ struct store_region {
 /* ---- what replication asks ------------------------------------------------------------------- */
 
 enum store_op_type {
-    STORE_READ,   /* `len` bytes at `offset` to `into` */
-    STORE_WRITE,  /* `len` bytes from `data`; pins the region */
-    STORE_ZERO,   /* the range reads as zeros, whole blocks are given back; pins the region */
-    STORE_HASH,   /* XXH3-128 of the range under `seed` */
-    STORE_LIST,   /* extents of extent.{volume,group} behind (extent.inode, extent.index), ascending
-                   */
-    STORE_DELETE, /* every extent of extent.{volume,inode}, in all groups */
+    STORE_READ,  /* `len` bytes at `offset` to `into` */
+    STORE_WRITE, /* `len` bytes from `data`; pins the region */
+    STORE_ZERO,  /* the range reads as zeros, whole blocks are given back; pins the region */
+    STORE_HASH,  /* XXH3-128 of the range under `seed` */
+    STORE_MAP,  /* which blocks of the range hold data, in bytes of the extent; may cross regions */
+    STORE_LIST, /* extents of extent.{volume,group} behind (extent.inode, extent.index), ascending
+                 */
+    STORE_DELETE,  /* every extent of extent.{volume,inode}, in all groups */
     STORE_CONFIRM, /* takes `len` pins from the region at `offset`; is never answered */
 };
 
-/* Any byte offset and length, within one region. Memory stays valid, and is not changed by others,
- * until DONE; it needs no alignment (aligned memory saves a copy). */
+/* Any byte offset and length, within one region (MAP: within the extent). Memory stays valid, and
+ * is not changed by others, until DONE; it needs no alignment (aligned memory saves a copy). */
 struct store_op {
     enum store_op_type type;
     struct store_extent extent;
@@ -72,6 +74,7 @@ struct store_op {
     uint8_t *into;               /* READ */
     uint64_t seed;               /* HASH */
     struct store_entry *entries; /* LIST: room for STORE_LIST_MAX */
+    struct ranges *ranges;       /* MAP */
 };
 
 struct store_outcome {
@@ -132,6 +135,8 @@ enum store_disk_type {
     DISK_PUNCH,   /* gives the blocks back; zeros are read; durable when reported; no file: nothing.
                      Never NO_SPACE: where a file system needs space for that, zeros are written */
     DISK_DELETE,  /* every extent file of file.extent.{volume,inode}, in all groups; durable */
+    DISK_MAP,     /* where [offset, +len) holds data, to `ranges`; the rest of it reads as zeros. No
+                     file: nowhere */
     DISK_LIST,    /* extent files of {volume,group} with (inode,index) > the given ones, ascending,
                      `len` entries at most, to `entries` */
 };
@@ -143,6 +148,7 @@ struct store_disk {
     const uint8_t *data;         /* WRITE */
     uint8_t *into;               /* READ */
     struct store_entry *entries; /* LIST */
+    struct ranges *ranges;       /* MAP */
 };
 
 enum store_effect_type {

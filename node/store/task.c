@@ -52,6 +52,11 @@ static void check_op(const struct store_op *op)
     must(op->extent.inode != 0);
     if (op->type == STORE_DELETE)
         return;
+    if (op->type == STORE_MAP) {
+        must(op->ranges != NULL);
+        must(op->len > 0 && op->len <= UINT64_MAX / 2 && op->offset <= UINT64_MAX / 2);
+        return;
+    }
     must(op->len > 0 && op->len <= STORE_REGION);
     must(op->offset / STORE_REGION == (op->offset + op->len - 1) / STORE_REGION);
     must(op->type != STORE_READ || op->into != NULL);

@@ -21,6 +21,7 @@ static bool needs_bounce(const struct task *t)
     case STORE_WRITE: return !aligned(t);
     case STORE_ZERO: return (t->op.offset | t->op.len) % STORE_BLOCK != 0;
     case STORE_HASH: return true;
+    case STORE_MAP:
     case STORE_LIST:
     case STORE_DELETE:
     case STORE_CONFIRM: return false;
@@ -165,6 +166,17 @@ static void start_reserving(struct store *s, struct task *t)
             .type = DISK_RESERVE, .file = file_of(t), .offset = t->from, .len = t->to - t->from});
 }
 
+static void start_map(struct store *s, struct task *t)
+{
+    sm_move(&t->sm, TASK_WORKING);
+    task_disk_effect(s, t,
+                     &(struct store_disk){.type = DISK_MAP,
+                                          .file = file_of(t),
+                                          .offset = t->from,
+                                          .len = t->to - t->from,
+                                          .ranges = t->op.ranges});
+}
+
 /* DELETE and LIST: one disk effect, as it is. */
 static void start_other(struct store *s, struct task *t)
 {
@@ -199,6 +211,7 @@ void work_bounced(struct store *s, struct task *t)
         break;
     case STORE_READ:
     case STORE_HASH: start_read(s, t); break;
+    case STORE_MAP: start_map(s, t); break;
     case STORE_LIST:
     case STORE_DELETE: start_other(s, t); break;
     case STORE_CONFIRM:
@@ -238,6 +251,8 @@ static void finish(struct store *s, struct task *t)
     if (t->outcome.result == STORE_OK && t->op.type == STORE_HASH)
         layout_hash128(t->bounce + (t->op.offset - t->from), t->op.len, t->op.seed,
                        t->outcome.hash);
+    if (t->outcome.result == STORE_OK && t->op.type == STORE_MAP)
+        ranges_clip(t->op.ranges, t->op.offset, t->op.offset + t->op.len);
     task_done(s, t);
 }
 

@@ -236,6 +236,15 @@ static uint64_t do_list(const struct simdisk *d, const struct store_disk *disk)
     return count;
 }
 
+static void do_map(const struct simdisk *d, const struct store_disk *disk)
+{
+    const struct simdisk_file *f = find_file(d, &disk->file);
+    ranges_init(disk->ranges, disk->offset + disk->len);
+    for (uint64_t at = disk->offset; f != NULL && at < disk->offset + disk->len; at += STORE_BLOCK)
+        if (find_block(f, at / STORE_BLOCK) != NULL && !ranges_add(disk->ranges, at, STORE_BLOCK))
+            break;
+}
+
 static struct simdisk_op *take(struct simdisk *d, uint64_t number)
 {
     struct simdisk_op **link = &d->ops;
@@ -314,9 +323,15 @@ static enum store_result carry_out(struct simdisk *d, const struct simdisk_op *o
         break;
     case DISK_PUNCH: do_punch(d, disk); break;
     case DISK_DELETE: do_delete(d, disk); break;
+    case DISK_MAP: do_map(d, disk); break;
     case DISK_LIST: *count = do_list(d, disk); break;
     }
     return STORE_OK;
+}
+
+static bool only_looks(const struct store_disk *disk)
+{
+    return disk->type == DISK_READ || disk->type == DISK_MAP || disk->type == DISK_LIST;
 }
 
 enum store_result simdisk_finish(struct simdisk *d, uint64_t number, struct prng *rng,
@@ -324,7 +339,7 @@ enum store_result simdisk_finish(struct simdisk *d, uint64_t number, struct prng
 {
     struct simdisk_op *op = take(d, number);
     *count = 0;
-    bool read = op->disk.type == DISK_READ || op->disk.type == DISK_LIST;
+    bool read = only_looks(&op->disk);
     enum store_result result = STORE_IO_ERROR;
     if (!prng_chance(rng, read ? d->fail_read_per_mille : d->fail_write_per_mille))
         result = carry_out(d, op, count);
@@ -354,7 +369,7 @@ void simdisk_crash(struct simdisk *d, struct prng *rng, uint32_t done_per_mille)
     for (struct simdisk_op *op = d->ops; op != NULL; op = op->next) {
         if (op->disk.type == DISK_DELETE && prng_chance(rng, done_per_mille))
             do_delete(d, &op->disk);
-        else if (op->disk.type != DISK_READ && op->disk.type != DISK_LIST)
+        else if (!only_looks(&op->disk))
             tear(d, &op->disk, rng, done_per_mille);
     }
     drop_ops(d);

@@ -1,5 +1,5 @@
 /* covers: replication.c peers.c config.c frontend.c primary.c fanout.c clean.c replica.c takeover.c
- * covers: grants.c membership.c resync.c check.c
+ * covers: arrivals.c grants.c membership.c resync.c check.c
  * Replication under faults: nodes crash and lose what was not durable, links are cut, nodes lose
  * the coordinator, disks fill up; clients read and write all the while and the oracle listens. */
 #include "tests/node/replication/oracle.h"
@@ -15,10 +15,11 @@
 enum { CLIENTS = 6, OP_UNITS_MAX = 6 };
 
 struct client {
-    bool busy, reading;
+    bool busy, reading, mapping; /* mapping: asks where data is, which says where zeros are */
     uint32_t node, write, first, count;
     uint64_t life, token, began;
     uint8_t bytes[OP_UNITS_MAX * UNIT];
+    struct ranges ranges;
 };
 
 struct world {
@@ -26,7 +27,7 @@ struct world {
     struct oracle oracle;
     struct client clients[CLIENTS];
     uint64_t tokens;
-    uint64_t acked, read, failed, full;
+    uint64_t acked, read, maps, failed, full;
     bool stop, check_platters;
     uint32_t fault_period_ms, write_per_mille;
 };
@@ -94,7 +95,10 @@ static void client_act(struct rig *g, uint64_t i)
     ev.submit.token = c->token;
     ev.submit.file = (struct rep_file){VOLUME, 0, 5};
     ev.submit.offset = unit_offset(c->first), ev.submit.len = c->count * UNIT;
-    if (c->reading) {
+    c->mapping = c->reading && prng_chance(&g->rng, 150);
+    if (c->mapping) {
+        ev.submit.op = REP_MAP, ev.submit.ranges = &c->ranges;
+    } else if (c->reading) {
         ev.submit.op = REP_READ, ev.submit.into = c->bytes;
     } else {
         c->write = oracle_write_begin(&w->oracle, c->first, c->count, g->now);
@@ -128,6 +132,22 @@ static void check_platters(struct world *w, const struct client *c)
     }
 }
 
+/* What lies outside of all ranges was read as zeros. */
+static void check_map(struct world *w, const struct client *c)
+{
+    const struct ranges *r = &c->ranges;
+    if (!ranges_valid(r) || r->until <= unit_offset(c->first))
+        oracle_wrong(&w->oracle, "no list of ranges", c->first, r->until);
+    for (uint32_t u = c->first; u < c->first + c->count; u++) {
+        uint64_t at = unit_offset(u);
+        bool data = at + UNIT > r->until;
+        for (uint32_t i = 0; i < r->count && !data; i++)
+            data = at < r->items[i].offset + r->items[i].len && r->items[i].offset < at + UNIT;
+        if (!data)
+            oracle_read(&w->oracle, u, 0, c->began, w->rig->now);
+    }
+}
+
 static void completed(struct rig *g, uint32_t node, uint64_t token, enum rep_result result)
 {
     struct world *w = g->ctx;
@@ -146,6 +166,11 @@ static void completed(struct rig *g, uint32_t node, uint64_t token, enum rep_res
             else
                 oracle_write_refused(&w->oracle, c->write, g->now);
         }
+        return;
+    }
+    if (c->mapping) {
+        w->maps++;
+        check_map(w, c);
         return;
     }
     if (c->reading) {
@@ -315,10 +340,10 @@ static const char *run_world(const struct plan *p, uint64_t seed, struct world *
 static void run_plan(const struct plan *p, uint64_t seeds)
 {
     static struct world w;
-    uint64_t acked = 0, read = 0, failed = 0, full = 0;
+    uint64_t acked = 0, read = 0, maps = 0, failed = 0, full = 0;
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         const char *wrong = run_world(p, seed, &w);
-        acked += w.acked, read += w.read, failed += w.failed, full += w.full;
+        acked += w.acked, read += w.read, maps += w.maps, failed += w.failed, full += w.full;
         if (wrong != NULL)
             fail_msg("%s, seed %llu: %s (unit %u, value %llu)", p->name, (unsigned long long)seed,
                      wrong, w.oracle.wrong_unit, (unsigned long long)w.oracle.wrong_value);
@@ -328,6 +353,7 @@ static void run_plan(const struct plan *p, uint64_t seeds)
                   (unsigned long long)full);
     assert_true(acked > seeds * 10);
     assert_true(read > seeds * 10);
+    assert_true(maps > seeds);
     assert_true(p->capacity_blocks == 0 || full > 0);
 }
 

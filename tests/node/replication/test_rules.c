@@ -121,6 +121,44 @@ static void test_own_reads(void **state)
     free(a.bytes);
 }
 
+/* A MAP is served as a READ is, and stays within its extent. */
+static void test_map(void **state)
+{
+    (void)state;
+    struct alone a = {0};
+    struct ranges ranges;
+    struct rep_event ev = {.type = REP_EV_SUBMIT};
+    ev.submit.op = REP_MAP, ev.submit.offset = STORE_REGION + 7, ev.submit.len = 9 * STORE_REGION;
+    ev.submit.file = (struct rep_file){1, 0, 5}, ev.submit.ranges = &ranges;
+    alone_start(&a);
+    alone_step(&a, &ev);
+    assert_int_equal(a.last->body_case, FL__PEER__BODY_FORWARD);
+    assert_int_equal(a.last->forward->op, FL__PEER_OP__PEER_MAP);
+    assert_int_equal(a.last->forward->offset, 7);
+    assert_int_equal(a.last->forward->len, STORE_REGION - 7);
+    Fl__Peer m = FL__PEER__INIT;
+    Fl__PeerForwarded f = FL__PEER_FORWARDED__INIT;
+    uint64_t offset = 4096, len = 5;
+    f.offsets = &offset, f.lens = &len, f.n_offsets = f.n_lens = 1, f.until = 4101;
+    m.call = a.last->call, m.body_case = FL__PEER__BODY_FORWARDED, m.forwarded = &f;
+    peer_send_body(&a, &m);
+    assert_int_equal(a.completed, 1);
+    assert_int_equal(a.result, REP_OK);
+    assert_int_equal(ranges.count, 1);
+    assert_int_equal(ranges.items[0].offset, STORE_REGION + 4096);
+    assert_int_equal(ranges.items[0].len, 5);
+    assert_int_equal(ranges.until, STORE_REGION + 4101);
+
+    a.completed = 0;
+    alone_step(&a, &ev);
+    f.until = STORE_REGION + 1; /* more than was asked: no answer to it */
+    m.call = a.last->call;
+    peer_send_body(&a, &m);
+    assert_int_equal(a.completed, 0);
+    alone_stop(&a);
+    free(a.bytes);
+}
+
 /* A grant that was not asked for, or of another time, is none. */
 static void test_false_grants(void **state)
 {
@@ -271,10 +309,11 @@ static void test_bounds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_former_life),  cmocka_unit_test(test_late_forward),
-        cmocka_unit_test(test_epochs),       cmocka_unit_test(test_own_reads),
-        cmocka_unit_test(test_false_grants), cmocka_unit_test(test_lease),
-        cmocka_unit_test(test_primary),      cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_former_life), cmocka_unit_test(test_late_forward),
+        cmocka_unit_test(test_epochs),      cmocka_unit_test(test_own_reads),
+        cmocka_unit_test(test_map),         cmocka_unit_test(test_false_grants),
+        cmocka_unit_test(test_lease),       cmocka_unit_test(test_primary),
+        cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

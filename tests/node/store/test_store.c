@@ -249,6 +249,63 @@ static void test_rows(void **state)
     rig_free(g);
 }
 
+/* Whole blocks that hold data, cut to what was asked. */
+static void test_map(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint64_t offset, len;
+        uint32_t count;
+        struct range first, last;
+    } rows[] = {
+        {"all", 0, 4 * STORE_REGION, 2, {STORE_REGION - 4096, 8192}, {5 * 4096 + 2097152, 4096}},
+        {"of a region",
+         0,
+         STORE_REGION,
+         1,
+         {STORE_REGION - 4096, 4096},
+         {STORE_REGION - 4096, 4096}},
+        {"cut to bytes",
+         STORE_REGION - 10,
+         15,
+         1,
+         {STORE_REGION - 10, 15},
+         {STORE_REGION - 10, 15}},
+        {"a hole", 4096, 8192, 0, {0}, {0}},
+        {"behind everything", 8 * STORE_REGION, 100, 0, {0}, {0}},
+    };
+    struct rig *g = rig_new(4);
+    start(g, 7);
+    uint8_t data[9] = "12345678";
+    struct store_op write = {.type = STORE_WRITE, .extent = X, .len = 5, .data = data};
+    for (uint64_t i = 0; i < 3; i++) {
+        write.offset = i == 0 ? STORE_REGION - 5 : i == 1 ? STORE_REGION : 5 * 4096 + 2097152;
+        must_end(g, write, STORE_OK);
+    }
+    struct ranges ranges;
+    struct store_op map = {.type = STORE_MAP, .extent = X, .ranges = &ranges};
+    for (size_t i = 0; i < array_len(rows); i++) {
+        map.offset = rows[i].offset, map.len = rows[i].len;
+        must_end(g, map, STORE_OK);
+        bool ok = ranges.count == rows[i].count && ranges.until == map.offset + map.len;
+        const struct range *last = &ranges.items[ranges.count == 0 ? 0 : ranges.count - 1];
+        if (ok && ranges.count > 0)
+            ok = memcmp(&ranges.items[0], &rows[i].first, sizeof(*last)) == 0 &&
+                 memcmp(last, &rows[i].last, sizeof(*last)) == 0;
+        if (!ok)
+            fail_msg("%s", rows[i].name);
+    }
+    must_end(
+        g, (struct store_op){.type = STORE_ZERO, .extent = X, .offset = STORE_REGION, .len = 4096},
+        STORE_OK);
+    map.offset = 0, map.len = 2 * STORE_REGION;
+    must_end(g, map, STORE_OK);
+    assert_int_equal(ranges.count, 1);
+    assert_int_equal(ranges.items[0].len, 4096);
+    rig_free(g);
+}
+
 static void test_list_delete(void **state)
 {
     (void)state;
@@ -560,11 +617,11 @@ static void test_refused_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),           cmocka_unit_test(test_list_delete),
-        cmocka_unit_test(test_identity),       cmocka_unit_test(test_full),
-        cmocka_unit_test(test_hot_set),        cmocka_unit_test(test_crash),
-        cmocka_unit_test(test_crash_at_start), cmocka_unit_test(test_io_errors),
-        cmocka_unit_test(test_refused_memory),
+        cmocka_unit_test(test_rows),        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_list_delete), cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_full),        cmocka_unit_test(test_hot_set),
+        cmocka_unit_test(test_crash),       cmocka_unit_test(test_crash_at_start),
+        cmocka_unit_test(test_io_errors),   cmocka_unit_test(test_refused_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
