@@ -325,3 +325,27 @@ ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
     reply_info(w, o->inode);
     return STATUS_OK;
 }
+
+/* [MS-FSA] 2.1.5.10.38. One bit for the file and all its streams: what is stored is the same either
+ * way, only what FSCTL_QUERY_ALLOCATED_RANGES says differs. */
+ntstatus apply_set_sparse(struct work *w, const Fl__SetSparse *c)
+{
+    struct open *o;
+    ntstatus status = file_to_change(
+        w, c->open_id, FILE_WRITE_DATA | FILE_APPEND_DATA | FILE_WRITE_ATTRIBUTES, &o);
+    if (status != STATUS_OK)
+        return status;
+    struct inode *f = file_of(o->inode);
+    if (!outbox_reserve(w, inode_notices(f)))
+        return STATUS_INSUFFICIENT_RESOURCES;
+
+    uint32_t before = f->attributes;
+    uint32_t others = before & ~FILE_ATTRIBUTE_SPARSE_FILE;
+    f->attributes = c->sparse ? others | FILE_ATTRIBUTE_SPARSE_FILE : others;
+    if (f->attributes != before) {
+        inode_changed(w, f);
+        inode_tell_others(w, f);
+    }
+    reply_info(w, o->inode);
+    return STATUS_OK;
+}

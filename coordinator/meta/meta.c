@@ -92,6 +92,7 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_SET_SIZE: return apply_set_size(w, c->set_size);
     case FL__COMMAND__BODY_SET_ALLOCATION: return apply_set_allocation(w, c->set_allocation);
     case FL__COMMAND__BODY_SET_BASIC: return apply_set_basic(w, c->set_basic);
+    case FL__COMMAND__BODY_SET_SPARSE: return apply_set_sparse(w, c->set_sparse);
     case FL__COMMAND__BODY_SET_DISPOSITION: return apply_set_disposition(w, c->set_disposition);
     case FL__COMMAND__BODY_RENAME: return apply_rename(w, c->rename);
     case FL__COMMAND__BODY_SET_SECURITY: return apply_set_security(w, c->set_security);

@@ -480,6 +480,7 @@ ntstatus apply_extend(struct work *w, const Fl__Extend *c);
 ntstatus apply_set_size(struct work *w, const Fl__SetSize *c);
 ntstatus apply_set_allocation(struct work *w, const Fl__SetAllocation *c);
 ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c);
+ntstatus apply_set_sparse(struct work *w, const Fl__SetSparse *c);
 ntstatus apply_set_ea(struct work *w, const Fl__SetEa *c);
 
 /* ---- opens (opens.c, access.c, create.c)

@@ -42,6 +42,49 @@ static void test_sizes(void **state)
     rig_end(&r);
 }
 
+static ntstatus set_sparse(struct rig *r, uint64_t id, bool sparse)
+{
+    Fl__SetSparse s = FL__SET_SPARSE__INIT;
+    s.open_id = id, s.sparse = sparse;
+    RIG_COMMAND(SET_SPARSE, set_sparse, &s);
+    return rig_apply(r, 1, &command)->status;
+}
+
+static void test_sparse(void **state)
+{
+    static const struct {
+        const char *name;
+        uint32_t access;
+        ntstatus status;
+    } rows[] = {
+        {"write data", FILE_WRITE_DATA, STATUS_OK},
+        {"append data", FILE_APPEND_DATA, STATUS_OK},
+        {"write attributes", FILE_WRITE_ATTRIBUTES, STATUS_OK},
+        {"write extended attributes", FILE_WRITE_EA, STATUS_ACCESS_DENIED},
+        {"read", FILE_READ_DATA, STATUS_ACCESS_DENIED},
+    };
+    (void)state;
+    struct rig r;
+    rig_setup(&r);
+    uint64_t id = rig_create(&r, 1, "f");
+    for (size_t i = 0; i < array_len(rows); i++) {
+        uint64_t open = rig_must_open(
+            &r, 1, (struct ask){.path = "f", .access = rows[i].access, .disposition = FILE_OPEN});
+        if (set_sparse(&r, open, true) != rows[i].status)
+            fail_msg("%s", rows[i].name);
+        bool sparse = (rig_info(&r, id)->attributes & FILE_ATTRIBUTE_SPARSE_FILE) != 0;
+        assert_int_equal(sparse, rows[i].status == STATUS_OK);
+        Fl__SetBasic b = FL__SET_BASIC__INIT; /* attributes are set without it: it stays */
+        b.attributes = FILE_ATTRIBUTE_HIDDEN;
+        set_basic(&r, id, b);
+        assert_int_equal((rig_info(&r, id)->attributes & FILE_ATTRIBUTE_SPARSE_FILE) != 0, sparse);
+        assert_int_equal(set_sparse(&r, id, false), STATUS_OK);
+        assert_int_equal(rig_info(&r, id)->attributes & FILE_ATTRIBUTE_SPARSE_FILE, 0);
+    }
+    assert_int_equal(set_sparse(&r, rig_mkdir(&r, 1, "d"), true), STATUS_INVALID_PARAMETER);
+    rig_end(&r);
+}
+
 static void test_basic(void **state)
 {
     (void)state;
@@ -273,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_basic),
         cmocka_unit_test(test_frozen_times),
         cmocka_unit_test(test_listing),

@@ -103,16 +103,20 @@ static void fill_change(struct stream *s, Fl__Command *c)
     fl__set_basic__init(b);
     fl__set_disposition__init(d);
     fl__set_allocation__init(a);
+    Fl__SetSparse *p = make(s, sizeof(*p));
+    fl__set_sparse__init(p);
+    p->sparse = pick(s, 2) == 0;
     Fl__SetEa *e = make(s, sizeof(*e));
     fl__set_ea__init(e);
-    b->open_id = d->open_id = a->open_id = e->open_id = some_open(s);
+    b->open_id = d->open_id = a->open_id = e->open_id = p->open_id = some_open(s);
     e->changes = pb_bytes(eas[pick(s, array_len(eas))]);
     b->write_time = (int64_t)pick(s, 4) - 2;
     b->change_time = (int64_t)pick(s, 4) - 2;
     b->attributes = pick(s, 2) * FILE_ATTRIBUTE_HIDDEN;
     d->delete_pending = pick(s, 3) > 0;
     a->allocation_size = prng_below(&s->p, 50000);
-    switch (pick(s, 4)) {
+    switch (pick(s, 5)) {
+    case 3: c->body_case = FL__COMMAND__BODY_SET_SPARSE, c->set_sparse = p; break;
     case 0: c->body_case = FL__COMMAND__BODY_SET_BASIC, c->set_basic = b; break;
     case 2: c->body_case = FL__COMMAND__BODY_SET_EA, c->set_ea = e; break;
     case 1: c->body_case = FL__COMMAND__BODY_SET_DISPOSITION, c->set_disposition = d; break;

@@ -41,7 +41,7 @@ static void test_clip(void **state)
         const char *name;
         uint64_t from, to, count, first, last, until;
     } rows[] = {
-        {"all", 0, 1000, 2, 100, 400, 1000},   {"within both", 150, 350, 2, 150, 350, 350},
+        {"all", 0, 1000, 2, 100, 400, 1000},      {"within both", 150, 350, 2, 150, 350, 350},
         {"one only", 150, 300, 1, 150, 200, 300}, {"between", 200, 300, 0, 0, 0, 300},
         {"behind", 400, 2000, 0, 0, 0, 1000},
     };
