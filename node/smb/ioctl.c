@@ -1,5 +1,6 @@
-/* IOCTL ([MS-SMB2] 3.3.5.15): VALIDATE_NEGOTIATE_INFO, pipe transactions, and the proper refusal
- * of all others. */
+/* IOCTL ([MS-SMB2] 3.3.5.15): VALIDATE_NEGOTIATE_INFO, object ids, the way to all others, and the
+ * proper refusal of what there is not. */
+#include "node/smb/bulk.h"
 #include "node/smb/channel.h"
 
 #include "proto/smb/ioctl.h"
@@ -14,6 +15,11 @@ void ioctl_reply(struct smb *s, struct smb_request *r, const struct smb_ioctl_re
     struct smb_ioctl_rsp rsp = {req->code, req->file_id, result.output};
     smb_ioctl_encode(w, &rsp);
     request_reply(s, r, result.status);
+}
+
+void ioctl_reply_empty(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, {0}});
 }
 
 /* 3.3.5.15: codes that concern the connection and name no file. */
@@ -96,6 +102,31 @@ static void object_id(struct smb *s, struct smb_request *r, const struct smb_ioc
     ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, written(&w)});
 }
 
+/* ---- compression ----------------------------------------------------------------------------- */
+
+/* [MS-FSCC] 2.3.18, 2.3.67: there is none, which can be asked for and had. As ReFS. */
+static void get_compression(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    static const uint8_t none[2] = {0, 0};
+    if (req->max_output_response < sizeof(none))
+        request_fail(s, r, STATUS_INVALID_PARAMETER);
+    else
+        ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, slice_of(none, sizeof(none))});
+}
+
+static void set_compression(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    enum { COMPRESSION_FORMAT_NONE, COMPRESSION_FORMAT_DEFAULT, COMPRESSION_FORMAT_LZNT1 };
+    struct reader in = reader_of(req->input);
+    uint16_t format = read_u16(&in);
+    if (in.bad || format > COMPRESSION_FORMAT_LZNT1)
+        request_fail(s, r, STATUS_INVALID_PARAMETER);
+    else if (format != COMPRESSION_FORMAT_NONE)
+        request_fail(s, r, STATUS_NOT_SUPPORTED);
+    else
+        ioctl_reply_empty(s, r, req);
+}
+
 /* ---- refusals ------------------------------------------------------------------------------- */
 
 static ntstatus refusal(uint32_t code)
@@ -135,6 +166,51 @@ static ntstatus check(struct smb *s, struct smb_request *r, const struct smb_ioc
     return STATUS_OK;
 }
 
+/* Codes of files, each with its own handler. */
+static bulk_ioctl *handler_of(uint32_t code)
+{
+    static const struct {
+        uint32_t code;
+        bulk_ioctl *run;
+    } table[] = {
+        {FSCTL_CREATE_OR_GET_OBJECT_ID, object_id},
+        {FSCTL_GET_OBJECT_ID, object_id},
+        {FSCTL_GET_COMPRESSION, get_compression},
+        {FSCTL_SET_COMPRESSION, set_compression},
+        {FSCTL_SET_SPARSE, sparse_set},
+        {FSCTL_SET_ZERO_DATA, sparse_zero_data},
+        {FSCTL_QUERY_ALLOCATED_RANGES, sparse_query_ranges},
+        {FSCTL_QUERY_FILE_REGIONS, sparse_query_regions},
+        {FSCTL_FILE_LEVEL_TRIM, sparse_trim},
+    };
+    for (size_t i = 0; i < array_len(table); i++)
+        if (table[i].code == code)
+            return table[i].run;
+    return NULL;
+}
+
+/* A code says itself which access its handle must have been opened with: bits 14 and 15, for what
+ * the file systems serve (bits 16 and up are FILE_DEVICE_FILE_SYSTEM). */
+static bool allowed(const struct smb_open *o, uint32_t code)
+{
+    enum { READ_ACCESS = 1u << 14, WRITE_ACCESS = 1u << 15, DEVICE_FILE_SYSTEM = 9 };
+    if (code >> 16 != DEVICE_FILE_SYSTEM)
+        return true;
+    return ((code & READ_ACCESS) == 0 || (o->granted_access & FILE_READ_DATA) != 0) &&
+           ((code & WRITE_ACCESS) == 0 || (o->granted_access & FILE_WRITE_DATA) != 0);
+}
+
+static void file_ioctl(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    bulk_ioctl *run = is_fileless(req->code) ? NULL : handler_of(req->code);
+    if (run == NULL)
+        request_fail(s, r, refusal(req->code));
+    else if (!allowed(request_its_open(s, r), req->code))
+        request_fail(s, r, STATUS_ACCESS_DENIED);
+    else
+        run(s, r, req);
+}
+
 void cmd_ioctl(struct smb *s, struct smb_request *r)
 {
     struct smb_ioctl_req req;
@@ -149,8 +225,6 @@ void cmd_ioctl(struct smb *s, struct smb_request *r)
         interfaces_ioctl(s, r, &req);
     else if (r->tree->ipc && !is_fileless(req.code))
         pipe_ioctl(s, r, &req);
-    else if (req.code == FSCTL_CREATE_OR_GET_OBJECT_ID || req.code == FSCTL_GET_OBJECT_ID)
-        object_id(s, r, &req);
     else
-        request_fail(s, r, refusal(req.code));
+        file_ioctl(s, r, &req);
 }

@@ -41,6 +41,15 @@ struct smb_request *request_begin(struct smb *s, struct smb_conn *c, handle fram
     return r;
 }
 
+static void release_size(struct smb *s, struct smb_request *r, struct smb_inode *inode)
+{
+    must(inode != NULL);
+    must(inode->writes_busy > 0);
+    r->size_held = false;
+    if (--inode->writes_busy == 0)
+        inode_settled(s, inode);
+}
+
 void request_part_end(struct smb *s, struct smb_request *r)
 {
     struct smb_open *o = table_get(&s->opens, r->open_at);
@@ -55,13 +64,8 @@ void request_part_end(struct smb *s, struct smb_request *r)
         r->cuts = false;
         inode_cut_end(s, o->inode);
     }
-    if (r->size_held) {
-        must(o->inode != NULL);
-        must(o->inode->writes_busy > 0);
-        r->size_held = false;
-        if (--o->inode->writes_busy == 0)
-            inode_settled(s, o->inode);
-    }
+    if (r->size_held)
+        release_size(s, r, o->inode);
     if (parked)
         return; /* a sleeper does not keep its open */
     must(o->busy > 0);
@@ -449,6 +453,12 @@ void request_hold_size(struct smb *s, struct smb_request *r)
         return;
     r->size_held = true;
     o->inode->writes_busy++;
+}
+
+void request_release_size(struct smb *s, struct smb_request *r)
+{
+    must(r->size_held);
+    release_size(s, r, request_its_open(s, r)->inode);
 }
 
 bool request_paid(const struct smb_request *r, uint64_t payload)

@@ -386,6 +386,8 @@ ntstatus request_open(struct smb *s, struct smb_request *r, struct smb_file_id i
 /* The part's write relies on the inode's cached size: counted in writes_busy until the part ends,
  * however it ends; then inode_settled() is called. */
 void request_hold_size(struct smb *s, struct smb_request *r);
+/* ... or until it says so itself. */
+void request_release_size(struct smb *s, struct smb_request *r);
 /* The open this part uses; NULL when it has none. */
 struct smb_open *request_its_open(struct smb *s, struct smb_request *r);
 /* A CREATE has made this open: related parts that follow use it. */

@@ -263,9 +263,9 @@ static ntstatus fs_attribute(const struct fscc_volume *v, struct writer *w)
 {
     static const char name[] = "N\0T\0F\0S"; /* Windows clients offer ACLs for this name only */
     (void)v;
-    /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; NAMED_STREAMS,
+    /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; SUPPORTS_SPARSE_FILES; NAMED_STREAMS,
      * SUPPORTS_EXTENDED_ATTRIBUTES */
-    write_u32(w, 0x0000000E | 0x00040000 | 0x00800000);
+    write_u32(w, 0x0000000E | 0x00000040 | 0x00040000 | 0x00800000);
     write_u32(w, 255);
     write_u32(w, sizeof(name));
     return put_text(w, slice_of(name, sizeof(name)));
@@ -305,7 +305,8 @@ static ntstatus fs_sector_size(const struct fscc_volume *v, struct writer *w)
     write_u32(w, FSCC_SECTOR_BYTES);
     for (int i = 0; i < 3; i++)
         write_u32(w, FSCC_CLUSTER_BYTES); /* physical: atomicity, performance, effective */
-    write_u32(w, 0x03);                   /* ALIGNED_DEVICE, PARTITION_ALIGNED_ON_DEVICE */
+    /* ALIGNED_DEVICE, PARTITION_ALIGNED_ON_DEVICE, TRIM_ENABLED */
+    write_u32(w, 0x01 | 0x02 | 0x08);
     write_u32(w, 0);
     write_u32(w, 0);
     return STATUS_OK;

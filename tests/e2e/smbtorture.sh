@@ -15,6 +15,10 @@ options() {
     case $1 in
     # 65520 opens wait for 65520 commits on three disks: a part of them is enough to meet each limit on the way.
     smb2.maxfid) echo "--option=torture:maxopenfiles=${MAXFID:-4000}" ;;
+    # Both work on one file, which the former makes.
+    smb2.set-sparse-ioctl) echo "--option=torture:filename=sparse.dat" ;;
+    smb2.zero-data-ioctl) echo "--option=torture:filename=sparse.dat --option=torture:offset=0" \
+        "--option=torture:beyond_final_zero=4096" ;;
     # A write at 16 TiB - 1 succeeds here, as on Samba: files are sparse. NTFS says STATUS_DISK_FULL.
     smb2.rw) echo "--target=samba3" ;;
     # Who is refused another one's session.

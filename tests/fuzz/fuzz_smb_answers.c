@@ -2,6 +2,7 @@
 #include "proto/smb/create_client.h"
 #include "proto/smb/data_client.h"
 #include "proto/smb/info_client.h"
+#include "proto/smb/ioctl_client.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -16,6 +17,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_touch(create.contexts);
     if (smb_read_answer_decode(msg, &read) == STATUS_OK)
         fuzz_touch(read.data);
+    if (smb_ioctl_answer_decode(msg, &output) == STATUS_OK)
+        fuzz_touch(output);
     if (smb_output_decode(msg, &output) == STATUS_OK)
         fuzz_touch(output);
     (void)(smb_close_rsp_decode(msg, &close) | smb_write_rsp_decode(msg, &write));

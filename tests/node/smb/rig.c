@@ -266,6 +266,7 @@ static void answer_meta(struct rig *g, const struct rig_op *op, ntstatus status)
     file.cacheable = true;
     file.version = 1;
     file.attributes = op->directory ? FILE_ATTRIBUTE_DIRECTORY : FILE_ATTRIBUTE_ARCHIVE;
+    file.attributes |= g->attributes;
     if (status == STATUS_OK && op->open) {
         open.open_id = g->next_open_id++;
         file.inode = file.data_id = 1000 + open.open_id;
@@ -283,6 +284,20 @@ static void answer_meta(struct rig *g, const struct rig_op *op, ntstatus status)
     step(g, &ev);
 }
 
+static void give_map(struct rig *g, const struct rig_op *op, struct smb_event *ev)
+{
+    struct ranges map;
+    ranges_init(&map, op->offset + op->len);
+    if (g->map != NULL)
+        map = *g->map;
+    else
+        (void)ranges_add(&map, op->offset, op->len);
+    ranges_clip(&map, op->offset, op->offset + op->len);
+    ev->io.len = sizeof(map);
+    ev->io.buf = buffer_new(g, sizeof(map), &ev->io.at);
+    memcpy(ev->io.at, &map, sizeof(map));
+}
+
 static void answer_io(struct rig *g, const struct rig_op *op, ntstatus status)
 {
     struct smb_event ev = {.type = SMB_EV_IO, .io = {.token = op->token, .status = status}};
@@ -292,6 +307,8 @@ static void answer_io(struct rig *g, const struct rig_op *op, ntstatus status)
         for (size_t i = 0; i < ev.io.len; i++)
             ev.io.at[i] = (uint8_t)i;
     }
+    if (op->io == SMB_IO_MAP && status == STATUS_OK)
+        give_map(g, op, &ev);
     step(g, &ev);
 }
 

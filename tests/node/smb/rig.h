@@ -9,6 +9,7 @@
 #include "proto/crypto/seal.h"
 #include "proto/crypto/sign.h"
 #include "proto/smb/header.h"
+#include "proto/base/ranges.h"
 
 /* What GSSAPI gives both sides. */
 #define RIG_SESSION_KEY "sixteen byte key"
@@ -55,7 +56,9 @@ struct rig {
     uint32_t closes, auth_ends, invalidates_done, cancels;
     uint64_t cancel_id; /* of the last Cancel */
     uint64_t next_open_id, next_conn;
-    uint64_t file_size; /* of every file */
+    uint64_t file_size;       /* of every file */
+    uint32_t attributes;      /* ... besides ARCHIVE */
+    const struct ranges *map; /* what MAP says; NULL: data everywhere, and all of it */
 
     bool hold_meta, hold_io, hold_auth; /* operations stay in `ops` for rig_answer */
     bool anonymous, guest;              /* what GSSAPI says of everybody */

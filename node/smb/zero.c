@@ -1,0 +1,135 @@
+/* A long range becomes zeros, an extent at a time:
+ *
+ *   size known? ──► MAP: where is data? ──► ZERO of each stretch of it ──► the next extent
+ *
+ * What a MAP leaves out reads as zeros already, so a hole of a terabyte costs its MAPs and not one
+ * write. Each extent holds the file's size (request_hold_size) on its own, so that a cut, of this
+ * node or another, waits for one extent at most. */
+#include "node/smb/bulk.h"
+
+/* Gaps this small are made zero with what is around them: one operation is cheaper than two. */
+#define ZERO_GAP UINT64_C(65536)
+
+static void zero_extent(struct smb *s, struct smb_request *r);
+
+static void finish(struct smb *s, struct smb_request *r, ntstatus status)
+{
+    const struct zeroing *z = r->scratch;
+    z->done(s, r, status);
+}
+
+/* The next stretch of data; false when the map has none left. */
+static bool next_stretch(struct zeroing *z, struct range *out)
+{
+    if (z->next >= z->map.count)
+        return false;
+    uint64_t from = z->map.items[z->next].offset;
+    uint64_t to = from + z->map.items[z->next++].len;
+    while (z->next < z->map.count && z->map.items[z->next].offset - to <= ZERO_GAP) {
+        to = z->map.items[z->next].offset + z->map.items[z->next].len;
+        z->next++;
+    }
+    *out = (struct range){from, to - from};
+    return true;
+}
+
+static void zero_stretch(struct smb *s, struct smb_request *r);
+
+static void zeroed(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
+{
+    if (io->status != STATUS_OK) {
+        finish(s, r, io->status);
+        return;
+    }
+    bulk_modified(s, request_its_open(s, r));
+    zero_stretch(s, r);
+}
+
+static void zero_stretch(struct smb *s, struct smb_request *r)
+{
+    struct zeroing *z = r->scratch;
+    struct range x;
+    if (!next_stretch(z, &x)) {
+        z->at = z->map.until;
+        request_release_size(s, r);
+        zero_extent(s, r);
+        return;
+    }
+    struct smb_io io = {.op = SMB_IO_ZERO, .file = z->file, .offset = x.offset, .len = x.len};
+    request_io(s, r, &io, zeroed);
+}
+
+static void mapped(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
+{
+    struct zeroing *z = r->scratch;
+    if (io->status != STATUS_OK) {
+        finish(s, r, io->status);
+        return;
+    }
+    must(io->len == sizeof(z->map));
+    memcpy(&z->map, io->at, sizeof(z->map));
+    must(z->map.until > z->at);
+    z->next = 0;
+    zero_stretch(s, r);
+}
+
+/* Where the file ends is known: the next extent, if there is one. */
+static void zero_within(struct smb *s, struct smb_request *r, uint64_t size,
+                        struct smb_file_ref file)
+{
+    struct zeroing *z = r->scratch;
+    z->end = z->end < size ? z->end : size;
+    if (z->at >= z->end) {
+        finish(s, r, STATUS_OK);
+        return;
+    }
+    request_hold_size(s, r);
+    z->file = file;
+    struct smb_io io = {.op = SMB_IO_MAP, .file = file, .offset = z->at, .len = z->end - z->at};
+    request_io(s, r, &io, mapped);
+}
+
+static void sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
+{
+    const Fl__FileInfo *info = info_of(reply);
+    if (info == NULL) {
+        finish(s, r, reply_failure(reply));
+        return;
+    }
+    struct smb_inode *inode = request_its_open(s, r)->inode;
+    inode_learn(inode, info);
+    if (inode->cutting)
+        inode_wait(s, r, inode, zero_extent); /* a cut has begun meanwhile */
+    else
+        zero_within(s, r, info->size, info_ref(info));
+}
+
+static void zero_extent(struct smb *s, struct smb_request *r)
+{
+    struct smb_open *o = request_its_open(s, r);
+    if (r->cancelled || o->closing)
+        finish(s, r, r->cancelled ? STATUS_CANCELLED : STATUS_FILE_CLOSED);
+    else if (o->inode->cutting)
+        inode_wait(s, r, o->inode, zero_extent);
+    else if (!o->inode->size_valid)
+        open_query_info(s, r, o, sized);
+    else
+        zero_within(s, r, o->inode->size, o->inode->file);
+}
+
+void zero_begin(struct smb *s, struct smb_request *r, struct range range, bulk_done *done)
+{
+    struct zeroing *z = r->scratch;
+    z->at = range.offset;
+    z->end = range.offset + range.len;
+    z->done = done;
+    zero_extent(s, r);
+}
+
+void bulk_modified(struct smb *s, struct smb_open *o)
+{
+    if (o->write_time_set)
+        return;
+    o->write_time = s->filetime;
+    o->inode->write_time = s->filetime;
+}
