@@ -1,5 +1,5 @@
 /* The invariants of the state. A snapshot that violates one is refused; a running state cannot. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/locks.h"
 
 static const char *check_node(const struct meta *m, const struct node *n, uint64_t *slots)
 {
@@ -157,6 +157,12 @@ static const char *check_open(const struct meta *m, const struct open *o)
     if (o->watches ? o->inode->stream || !is_directory(o->inode)
                    : o->watch_tree || o->watch_filter != 0)
         return "an open watches what is no directory";
+    uint32_t ranges = 0;
+    for (const struct range *r = range_first(o->inode); r != NULL && o->lock_count > 0;
+         r = range_next(o->inode, r))
+        ranges += r->open == o;
+    if (ranges != o->lock_count)
+        return "an open's ranges are miscounted";
     for (const struct inode *up = o->inode->parent; up != NULL; up = up->parent)
         if (up->opens_below == 0)
             return "an open is not counted above";
@@ -167,6 +173,19 @@ static const char *check_wait(const struct wait *w)
 {
     const struct remembered *r = window_get(w->node, w->sequence);
     return r == NULL || !r->pending || w->cancelled ? "a wait's command is not pending" : NULL;
+}
+
+static const char *check_locks(const struct inode *i)
+{
+    const char *bad = locks_violated(i);
+    if (i->locks == NULL || bad != NULL)
+        return bad;
+    for (const struct list *at = i->locks->waits.next; at != &i->locks->waits && bad == NULL;
+         at = at->next) {
+        const struct wait *w = container_of(at, struct wait, in_blocker);
+        bad = w->invalidation == NULL ? check_wait(w) : "a wait is in another's list";
+    }
+    return bad;
 }
 
 static const char *check_invalidation(const struct meta *m, const struct invalidation *v)
@@ -202,6 +221,9 @@ const char *meta_violated(const struct meta *m)
     }
     for (const struct open *o = open_first(m); o != NULL && bad == NULL; o = open_next(o))
         bad = check_open(m, o);
+    for (const struct open *o = open_first(m); o != NULL && bad == NULL; o = open_next(o))
+        if (list_first(&o->inode->opens) == &o->in_inode)
+            bad = check_locks(o->inode);
     for (const struct reclaim *r = reclaim_first(m); r != NULL && bad == NULL; r = reclaim_next(r))
         if (r->ticket >= m->next_ticket || r->slots == 0 || (r->slots & ~slots) != 0)
             bad = "a reclaim is nobody's";

@@ -27,6 +27,7 @@ struct inode *inode_new(struct meta *m, struct slice name, bool directory, struc
 void inode_free(struct meta *m, struct inode *i)
 {
     must(list_empty(&i->opens));
+    must(i->locks == NULL);
     must(i->children.count == 0 && i->streams.count == 0);
     blob_free(m->mem, &i->ea);
     if (i->descriptor != NULL)

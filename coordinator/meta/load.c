@@ -1,5 +1,6 @@
 /* Reading a state back. The bytes may be anybody's: whatever they say is looked up before it is
  * believed, and the whole must satisfy the invariants in the end. */
+#include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
 #include "coordinator/meta/snapshot.h"
 
@@ -383,7 +384,7 @@ static void get_open(struct source *s)
     o->granted = read_u32(&s->r);
     o->share_access = read_u32(&s->r);
     o->options = read_u32(&s->r);
-    uint8_t flags = read_u8(&s->r);
+    uint32_t flags = read_u32(&s->r);
     o->delete_on_close = (flags & OPEN_DELETE_ON_CLOSE) != 0;
     o->user_write_time = (flags & OPEN_USER_WRITE_TIME) != 0;
     o->user_change_time = (flags & OPEN_USER_CHANGE_TIME) != 0;
@@ -394,6 +395,8 @@ static void get_open(struct source *s)
     o->watch_filter = read_u32(&s->r);
     read_copy(&s->r, o->client_guid, sizeof(o->client_guid));
     read_copy(&s->r, o->create_guid, sizeof(o->create_guid));
+    if ((flags & OPEN_LOCK_SEQUENCES) != 0)
+        read_copy(&s->r, o->lock_sequences, sizeof(o->lock_sequences));
     fail_unless(s, o->node != NULL && open_get(s->m, o->id) == NULL && flags <= OPEN_FLAGS);
     if (!fine(s)) {
         mem_free(s->mem, o, sizeof(*o));
@@ -472,6 +475,32 @@ static void get_invalidation(struct source *s)
     get_waits(s, &inv->waits, inv);
 }
 
+/* Returns whose range it is. */
+static struct open *get_range(struct source *s)
+{
+    struct open *o = open_get(s->m, read_u64(&s->r));
+    struct byte_range at = {.offset = read_u64(&s->r)};
+    at.length = read_u64(&s->r);
+    at.exclusive = get_bool(s);
+    fail_unless(s, o != NULL);
+    fail_unless(s, fine(s) && range_restore(s->m, o, &at));
+    return o;
+}
+
+static void get_locks(struct source *s)
+{
+    uint32_t count = get_count(s, 25);
+    struct inode *of = NULL;
+    fail_unless(s, count > 0);
+    for (uint32_t k = 0; k < count && fine(s); k++) {
+        const struct open *o = get_range(s);
+        fail_unless(s, o != NULL && (of == NULL || of == o->inode));
+        of = fine(s) ? o->inode : NULL;
+    }
+    if (fine(s))
+        get_waits(s, &of->locks->waits, NULL);
+}
+
 static void get_head(struct source *s)
 {
     struct meta *m = s->m;
@@ -522,7 +551,8 @@ struct meta *meta_load(struct mem *mem, struct slice bytes)
     drop_descriptors(&s);
     get_each(&s, 30, get_share);
     get_each(&s, 29, get_user);
-    get_each(&s, 77, get_open);
+    get_each(&s, 80, get_open);
+    get_each(&s, 8, get_locks);
     get_each(&s, 28, get_reclaim);
     get_each(&s, 40, get_invalidation);
     if (fine(&s) && read_left(&s.r) == 0 && meta_violated(m) == NULL)

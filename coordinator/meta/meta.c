@@ -1,4 +1,5 @@
 /* The state machine's front: commands in, replies out; each command applied once. */
+#include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
 
 /* When there is no memory even for a reply of one's own. */
@@ -28,16 +29,17 @@ struct meta *meta_new(struct mem *mem)
 
 void meta_clear(struct meta *m)
 {
+    for (struct node *n = node_first(m); n != NULL; n = node_next(n))
+        list_each (at, &n->waits)
+            wait_free(m, container_of(at, struct wait, in_node));
     for (struct invalidation *v; (v = invalidation_first(m)) != NULL;) {
-        v->wait_count++; /* keeps it until its waits have gone */
-        list_each (at, &v->waits)
-            wait_free(m, container_of(at, struct wait, in_blocker));
         if (v->inode != NULL)
             v->inode->invalidation = NULL;
         tree_remove(&m->invalidations, &v->by_ticket);
         mem_free(m->mem, v, sizeof(*v));
     }
     for (struct open *o; (o = open_first(m)) != NULL;) {
+        locks_end(m, o);
         list_remove(&o->in_inode);
         list_remove(&o->in_node);
         tree_remove(&m->opens, &o->by_id);
@@ -97,6 +99,8 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_RENAME: return apply_rename(w, c->rename);
     case FL__COMMAND__BODY_SET_SECURITY: return apply_set_security(w, c->set_security);
     case FL__COMMAND__BODY_SET_EA: return apply_set_ea(w, c->set_ea);
+    case FL__COMMAND__BODY_LOCK: return apply_lock(w, c->lock);
+    case FL__COMMAND__BODY_UNLOCK: return apply_unlock(w, c->unlock);
     case FL__COMMAND__BODY_INVALIDATE_DONE: return apply_invalidate_done(w, c->invalidate_done);
     case FL__COMMAND__BODY_CANCEL: return apply_cancel(w, c->cancel);
     case FL__COMMAND__BODY_REGISTER_NODE: return apply_register(w, c->register_node);

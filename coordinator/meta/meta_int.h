@@ -17,6 +17,7 @@
 #include "proto/base/tree.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
+#include "proto/cluster/ranges.h"
 #include "proto/smb/ea.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/names.h"
@@ -28,7 +29,7 @@ enum {
     META_NODES_MAX = 64, /* bits of a slot set */
     META_REPLICAS_MAX = 3,
     META_WINDOW_MAX = 2048, /* replies remembered for one node; those of waiting commands too */
-    META_REPLY_MAX = 768,   /* packed bytes of a reply to a node: one FileInfo and some */
+    META_REPLY_MAX = 1024,  /* packed bytes of a reply to a node: one FileInfo and some */
     META_GROUPS_MAX = 1024, /* of one volume */
     META_GROUPS_DEFAULT = 24,
     META_VOLUMES_MAX = 256,
@@ -42,6 +43,7 @@ enum {
     META_STREAMS_MAX = 1024, /* named streams of one file: deleting it tells of each */
     META_RECLAIMS_MAX = 1 << 20,
     META_WAITS_MAX = 512,      /* commands of one node that wait: less than its window */
+    META_REPLY_LOCKS = 4,      /* locked ranges told in the reply to a command */
     META_CLUSTER_BYTES = 4096, /* what allocation sizes are multiples of */
 };
 #define META_SIZE_MAX (UINT64_C(1) << 60) /* end of file */
@@ -155,6 +157,7 @@ struct inode {
     struct descriptor *descriptor; /* NULL for a stream */
     struct reclaim *garbage;       /* files and streams only */
     struct invalidation *invalidation;
+    struct locks *locks; /* NULL: no byte range is locked (locks.h) */
     uint8_t *name;
 };
 
@@ -174,6 +177,9 @@ struct open {
     bool watches, watch_tree, marked;
     uint32_t watch_filter;
     uint8_t client_guid[16], create_guid[16];
+    /* [MS-SMB2] 3.3.1.10 LockSequenceArray, entries 1 to 64: 0 or 0x10 | number (locks.h). */
+    uint8_t lock_sequences[64];
+    uint32_t lock_count; /* derived: its ranges */
 };
 
 /* While somebody wants to change what other nodes keep of a file. One ticket a file, however many
@@ -255,6 +261,7 @@ struct answer {
     };
     Fl__FileInfo file;
     uint8_t name[NAME_COMPONENT_MAX * 2];
+    uint8_t locks[META_REPLY_LOCKS * RANGE_BYTES];
     Fl__Group group_now;
     uint32_t members[META_REPLICAS_MAX], in_sync[META_REPLICAS_MAX];
 };

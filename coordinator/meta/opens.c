@@ -1,4 +1,5 @@
 /* Opens: who has what open, sharing between them, and how they end ([MS-FSA] 2.1.5.5). */
+#include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
 
 /* Rights that take part in sharing. */
@@ -89,6 +90,8 @@ void open_end(struct work *w, struct open *o)
         notify_marked(w, i);
     }
     notify_open_ended(o);
+    if (locks_end(w->m, o))
+        i->version = w->m->index;
     count_opens_above(i, -1);
     list_remove(&o->in_inode);
     list_remove(&o->in_node);

@@ -1,4 +1,5 @@
 /* Questions, answered from the state as it is. */
+#include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
 
 enum { LIST_DEFAULT = 256, NOTICES_MAX = 65536 };
@@ -52,6 +53,27 @@ static ntstatus path_out(const struct open *o, struct arena *a, ProtobufCBinaryD
     return STATUS_OK;
 }
 
+/* The file's facts, with its locks; the reply is `r`'s when all is well. */
+static ntstatus info_out(const struct inode *i, struct arena *a, Fl__Reply *r)
+{
+    size_t room = locks_told(i) * RANGE_BYTES;
+    uint8_t *locks = room > 0 ? arena_alloc(a, room) : NULL;
+    Fl__InfoReply *reply = arena_alloc(a, sizeof(*reply));
+    Fl__FileInfo *info = arena_alloc(a, sizeof(*info));
+    if (reply == NULL || info == NULL || (room > 0 && locks == NULL))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__info_reply__init(reply);
+    reply->info = info;
+    ntstatus status = file_out(i, a, info);
+    if (status != STATUS_OK)
+        return status;
+    struct writer w = writer_of(locks, room);
+    locks_fill(i, &w, info);
+    r->body_case = FL__REPLY__BODY_INFO;
+    r->info = reply;
+    return STATUS_OK;
+}
+
 static ntstatus query_info(const struct meta *m, const Fl__QueryInfo *q, struct arena *a,
                            Fl__Reply *r)
 {
@@ -62,20 +84,27 @@ static ntstatus query_info(const struct meta *m, const Fl__QueryInfo *q, struct 
         i = inode_get(v, q->inode);
     if (i == NULL)
         return STATUS_FILE_CLOSED;
-    Fl__InfoReply *reply = arena_alloc(a, sizeof(*reply));
-    Fl__FileInfo *info = arena_alloc(a, sizeof(*info));
-    if (reply == NULL || info == NULL)
-        return STATUS_INSUFFICIENT_RESOURCES;
-    fl__info_reply__init(reply);
-    reply->info = info;
-    ntstatus status = file_out(i, a, info);
+    ntstatus status = info_out(i, a, r);
     if (status == STATUS_OK && q->path && o != NULL)
-        status = path_out(o, a, &reply->path);
-    if (status != STATUS_OK)
-        return status;
-    r->body_case = FL__REPLY__BODY_INFO;
-    r->info = reply;
-    return STATUS_OK;
+        status = path_out(o, a, &r->info->path);
+    return status;
+}
+
+static ntstatus query_access(const struct meta *m, const Fl__QueryAccess *q, struct arena *a,
+                             Fl__Reply *r)
+{
+    const struct open *o = open_get(m, q->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    struct byte_range wanted = {
+        .open_id = o->id,
+        .offset = q->at_end ? o->inode->size : q->offset,
+        .length = q->length,
+        .exclusive = q->write,
+    };
+    if (locks_forbid(o->inode, &wanted))
+        return STATUS_FILE_LOCK_CONFLICT;
+    return info_out(o->inode, a, r);
 }
 
 /* The next entry that matches, from `at` on. */
@@ -280,6 +309,7 @@ static ntstatus answer(const struct meta *m, const Fl__Query *q, struct arena *a
 {
     switch (q->body_case) {
     case FL__QUERY__BODY_INFO: return query_info(m, q->info, a, r);
+    case FL__QUERY__BODY_ACCESS: return query_access(m, q->access, a, r);
     case FL__QUERY__BODY_DIRECTORY: return query_directory(m, q->directory, a, r);
     case FL__QUERY__BODY_SECURITY: return query_security(m, q->security, a, r);
     case FL__QUERY__BODY_VOLUME: return query_volume(m, q->volume, a, r);

@@ -1,5 +1,5 @@
 /* Writing the state down. The same walk runs twice: to count the bytes, and to write them. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/locks.h"
 #include "coordinator/meta/snapshot.h"
 #include "proto/base/map.h"
 
@@ -162,14 +162,23 @@ static void put_share(struct sink *s, const struct share *sh)
     }
 }
 
+static bool has_lock_sequences(const struct open *o)
+{
+    for (size_t k = 0; k < sizeof(o->lock_sequences); k++)
+        if (o->lock_sequences[k] != 0)
+            return true;
+    return false;
+}
+
 static void put_open(struct sink *s, const struct open *o)
 {
+    bool sequences = has_lock_sequences(o);
     int flags = (o->delete_on_close ? OPEN_DELETE_ON_CLOSE : 0) |
                 (o->user_write_time ? OPEN_USER_WRITE_TIME : 0) |
                 (o->user_change_time ? OPEN_USER_CHANGE_TIME : 0) |
                 (o->user_access_time ? OPEN_USER_ACCESS_TIME : 0) |
                 (o->watches ? OPEN_WATCHES : 0) | (o->watch_tree ? OPEN_WATCH_TREE : 0) |
-                (o->marked ? OPEN_MARKED : 0);
+                (o->marked ? OPEN_MARKED : 0) | (sequences ? OPEN_LOCK_SEQUENCES : 0);
     put_u64(s, o->id);
     put_u32(s, o->inode->volume->id);
     put_u64(s, o->inode->id);
@@ -178,10 +187,11 @@ static void put_open(struct sink *s, const struct open *o)
     put_u32(s, o->granted);
     put_u32(s, o->share_access);
     put_u32(s, o->options);
-    put_u8(s, (uint8_t)flags);
+    put_u32(s, (uint32_t)flags);
     put_u32(s, o->watch_filter);
     put_raw(s, o->client_guid, sizeof(o->client_guid));
     put_raw(s, o->create_guid, sizeof(o->create_guid));
+    put_raw(s, o->lock_sequences, sequences ? sizeof(o->lock_sequences) : 0);
 }
 
 static void put_waits(struct sink *s, const struct list *waits)
@@ -199,6 +209,35 @@ static void put_waits(struct sink *s, const struct list *waits)
         put_u64(s, w->blocked);
         put_blob(s, blob_slice(&w->command));
     }
+}
+
+/* Is it the one by which its file's locks are saved? */
+static bool leads_locks(const struct open *o)
+{
+    return o->inode->locks != NULL && list_first(&o->inode->opens) == &o->in_inode;
+}
+
+static void put_locks(struct sink *s, const struct inode *i)
+{
+    put_u32(s, i->locks->count);
+    for (const struct range *r = range_first(i); r != NULL; r = range_next(i, r)) {
+        put_u64(s, r->open->id);
+        put_u64(s, r->at.offset);
+        put_u64(s, r->at.length);
+        put_u8(s, r->at.exclusive);
+    }
+    put_waits(s, &i->locks->waits);
+}
+
+static void put_all_locks(struct sink *s, const struct meta *m)
+{
+    uint32_t count = 0;
+    for (const struct open *o = open_first(m); o != NULL; o = open_next(o))
+        count += leads_locks(o);
+    put_u32(s, count);
+    for (const struct open *o = open_first(m); o != NULL; o = open_next(o))
+        if (leads_locks(o))
+            put_locks(s, o->inode);
 }
 
 static void put_invalidation(struct sink *s, const struct invalidation *v)
@@ -253,6 +292,7 @@ static void put_all(struct sink *s, const struct meta *m)
     put_u32(s, m->opens.count);
     for (const struct open *o = open_first(m); o != NULL; o = open_next(o))
         put_open(s, o);
+    put_all_locks(s, m);
     put_u32(s, m->reclaims.count);
     for (const struct reclaim *r = reclaim_first(m); r != NULL; r = reclaim_next(r)) {
         put_u64(s, r->ticket);

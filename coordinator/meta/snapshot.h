@@ -4,7 +4,7 @@
  *
  *   u32 'FLMS' | u32 version | u64 index | u8 founded | cluster's blobs | counters
  *   nodes, each with its remembered replies | descriptors | volumes, each with groups and inodes
- *   shares | users | opens | reclaims | invalidations, each with its waits
+ *   shares | users | opens | locks of files, with their waits | reclaims | invalidations, too
  *   u64 XXH3-64 of all before
  *
  * Descriptors are referred to by their place in the list, inodes by volume and number. */
@@ -12,7 +12,7 @@
 #define SNAPSHOT_MAGIC UINT32_C(0x534d4c46)
 
 enum {
-    SNAPSHOT_VERSION = 2,
+    SNAPSHOT_VERSION = 3,
     SNAPSHOT_CHECK = 8,
     /* Bytes of an inode's record without its name and attributes: bounds the count. */
     SNAPSHOT_INODE_MIN = 105,
@@ -33,5 +33,6 @@ enum {
     OPEN_WATCHES = 16,
     OPEN_WATCH_TREE = 32,
     OPEN_MARKED = 64,
-    OPEN_FLAGS = 127,
+    OPEN_LOCK_SEQUENCES = 128, /* they follow */
+    OPEN_FLAGS = 255,
 };

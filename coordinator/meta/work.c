@@ -1,5 +1,5 @@
 /* One command being applied: its reply and its notices, for which room is taken first. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/locks.h"
 
 struct letter {
     Fl__Notice notice;
@@ -117,6 +117,8 @@ static void fill_file(struct work *w, const struct inode *i)
     if (name.len > 0)
         memcpy(answer->name, name.at, name.len);
     answer->file.name = pb_bytes(slice_of(answer->name, name.len));
+    struct writer locks = writer_of(answer->locks, sizeof(answer->locks));
+    locks_fill(i, &locks, &answer->file);
 }
 
 void reply_info(struct work *w, const struct inode *i)

@@ -4,6 +4,7 @@
 #include "proto/base/must.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
+#include "proto/cluster/ranges.h"
 #include "proto/smb/dtyp.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/security.h"
@@ -221,6 +222,75 @@ static inline Fl__Reply *rig_invalidated(struct rig *r, uint32_t node, uint64_t 
     d.ticket = ticket;
     RIG_COMMAND(INVALIDATE_DONE, invalidate_done, &d);
     return rig_apply(r, node, &command);
+}
+
+/* A range, and what is said of it. */
+struct span {
+    uint64_t offset, length;
+    bool exclusive;
+};
+
+/* How a lock is asked for besides; zeroes mean the usual. */
+struct lock_ask {
+    bool wait;
+    uint64_t cancel_id;
+    uint32_t index, number;
+};
+
+static inline ProtobufCBinaryData rig_spans(struct rig *r, const struct span *spans, size_t count)
+{
+    struct writer w = writer_of(arena_alloc(&r->a, count * RANGE_BYTES), count * RANGE_BYTES);
+    for (size_t i = 0; i < count; i++)
+        range_write(&w,
+                    &(struct byte_range){0, spans[i].offset, spans[i].length, spans[i].exclusive});
+    return pb_bytes(written(&w));
+}
+
+static inline Fl__Reply *rig_lock(struct rig *r, uint32_t node, uint64_t open_id, struct span span,
+                                  struct lock_ask ask)
+{
+    Fl__Lock l = FL__LOCK__INIT;
+    l.open_id = open_id;
+    l.ranges = rig_spans(r, &span, 1);
+    l.wait = ask.wait;
+    l.sequence_index = ask.index;
+    l.sequence_number = ask.number;
+    RIG_COMMAND(LOCK, lock, &l);
+    command.cancel_id = ask.cancel_id;
+    return rig_apply(r, node, &command);
+}
+
+static inline Fl__Reply *rig_unlock(struct rig *r, uint32_t node, uint64_t open_id,
+                                    struct span span)
+{
+    Fl__Unlock u = FL__UNLOCK__INIT;
+    u.open_id = open_id;
+    u.ranges = rig_spans(r, &span, 1);
+    RIG_COMMAND(UNLOCK, unlock, &u);
+    return rig_apply(r, node, &command);
+}
+
+/* What asked with this `cancel_id` waits no longer. */
+static inline Fl__Reply *rig_cancel(struct rig *r, uint32_t node, uint64_t cancel_id)
+{
+    Fl__Cancel c = FL__CANCEL__INIT;
+    c.cancel_id = cancel_id;
+    RIG_COMMAND(CANCEL, cancel, &c);
+    return rig_apply(r, node, &command);
+}
+
+/* May these bytes be read or written now? */
+static inline ntstatus rig_access(struct rig *r, uint64_t open_id, struct span span)
+{
+    Fl__Query q = FL__QUERY__INIT;
+    Fl__QueryAccess a = FL__QUERY_ACCESS__INIT;
+    a.open_id = open_id;
+    a.offset = span.offset;
+    a.length = span.length;
+    a.write = span.exclusive;
+    q.body_case = FL__QUERY__BODY_ACCESS;
+    q.access = &a;
+    return meta_query(r->m, &q, &r->a)->status;
 }
 
 static inline Fl__FileInfo *rig_info(struct rig *r, uint64_t open_id)

@@ -12,6 +12,11 @@ struct stream {
     uint64_t next_open;
     Fl__FileInfo info;
     uint64_t tickets[8];
+    struct {
+        uint64_t id;
+        uint32_t node;
+    } recent[4]; /* opens and whose they are */
+    uint32_t recent_next;
     uint32_t node;
 };
 
@@ -137,6 +142,36 @@ static void fill_rename(struct stream *s, Fl__Command *c)
     c->rename = n;
 }
 
+/* Few bytes, so that ranges meet. */
+static ProtobufCBinaryData some_ranges(struct stream *s, size_t count)
+{
+    struct span spans[3];
+    for (size_t i = 0; i < count; i++)
+        spans[i] = (struct span){pick(s, 3), pick(s, 3), pick(s, 4) > 0};
+    return rig_spans(s->r, spans, count);
+}
+
+static void fill_lock(struct stream *s, Fl__Command *c)
+{
+    Fl__Lock *l = make(s, sizeof(*l));
+    Fl__Unlock *u = make(s, sizeof(*u));
+    fl__lock__init(l), fl__unlock__init(u);
+    uint32_t at = pick(s, array_len(s->recent));
+    if (s->recent[at].node != 0)
+        s->node = s->recent[at].node;
+    l->open_id = u->open_id = s->recent[at].id;
+    l->wait = pick(s, 2) == 0;
+    l->ranges = u->ranges = some_ranges(s, l->wait ? 1 : 1 + pick(s, 3));
+    l->sequence_index = u->sequence_index = pick(s, 3);
+    l->sequence_number = u->sequence_number = pick(s, 16);
+    bool lock = pick(s, 10) < 7;
+    c->body_case = lock ? FL__COMMAND__BODY_LOCK : FL__COMMAND__BODY_UNLOCK;
+    if (lock)
+        c->lock = l;
+    else
+        c->unlock = u;
+}
+
 static void fill_answer(struct stream *s, Fl__Command *c)
 {
     Fl__InvalidateDone *d = make(s, sizeof(*d));
@@ -242,8 +277,10 @@ static void next_command(struct stream *s, Fl__Command *c)
     assert_true(meta_node(s->r->m, s->node, &facts));
     if (facts.state != FL__NODE_STATE__NODE_UP && pick(s, 4) == 0)
         kind = 95; /* it comes back */
-    if (kind < 45) {
+    if (kind < 28) {
         fill_open(s, c);
+    } else if (kind < 45) {
+        fill_lock(s, c);
     } else if (kind < 60) {
         Fl__Close *close = make(s, sizeof(*close));
         fl__close__init(close);
@@ -284,6 +321,9 @@ static void learn(struct stream *s, const struct meta_output *out)
         reply = out->completions[0].reply;
     if (reply != NULL && reply->body_case == FL__REPLY__BODY_OPEN) {
         s->next_open = reply->open->open_id;
+        uint32_t at = s->recent_next++ % array_len(s->recent);
+        s->recent[at].id = s->next_open;
+        s->recent[at].node = out->completions_count > 0 ? out->completions[0].node_id : s->node;
         s->info = *reply->open->info;
     }
     for (size_t i = 0; i < out->notices_count; i++) {
@@ -328,7 +368,7 @@ static void test_determinism(void **state)
         struct stream s = {.r = &r};
         prng_init(&s.p, seed);
         struct meta *twin = meta_load(&r.mem, rig_save(&r));
-        size_t pending = 0, done = 0, ok = 0;
+        size_t pending = 0, done = 0, ok = 0, locked = 0;
         for (uint32_t step = 0; step < 1500; step++) {
             Fl__Command c;
             struct meta_output out;
@@ -342,6 +382,8 @@ static void test_determinism(void **state)
             pending += r.out.reply == NULL;
             done += r.out.completions_count;
             ok += r.out.reply != NULL && r.out.reply->status == STATUS_OK;
+            locked += c.body_case == FL__COMMAND__BODY_LOCK && r.out.reply != NULL &&
+                      r.out.reply->status == STATUS_OK;
             if (step % 100 == 0) {
                 struct slice one = rig_save(&r), two = save(twin, &r);
                 assert_true(slice_equal(one, two));
@@ -353,6 +395,7 @@ static void test_determinism(void **state)
             }
         }
         assert_true(ok > 300);
+        assert_true(locked > 10);
         assert_true(done <= pending);
         assert_true(pending > 0);
         meta_free(twin);

@@ -113,7 +113,18 @@ static void hello_comes_first_and_once(void **state)
     council_fini(&k);
 }
 
-enum sends { CLOSES, ADDS_USER, REGISTERS, DOWNS, JOINS, INITS, RECLAIMED, RECLAIMED_2, EVICTS };
+enum sends {
+    CLOSES,
+    LOCKS,
+    ADDS_USER,
+    REGISTERS,
+    DOWNS,
+    JOINS,
+    INITS,
+    RECLAIMED,
+    RECLAIMED_2,
+    EVICTS
+};
 
 static void send_one(uint64_t client, enum sends what, uint32_t node_id)
 {
@@ -127,6 +138,7 @@ static void send_one(uint64_t client, enum sends what, uint32_t node_id)
     Fl__ClusterInit init = FL__CLUSTER_INIT__INIT;
     Fl__ReclaimDone done = FL__RECLAIM_DONE__INIT;
     Fl__GroupEvict evict = FL__GROUP_EVICT__INIT;
+    Fl__Lock lock = FL__LOCK__INIT;
     user.name = (char *)(uintptr_t) "anna";
     user.nt_hash = (ProtobufCBinaryData){16, hash};
     down.node_id = 3;
@@ -136,7 +148,9 @@ static void send_one(uint64_t client, enum sends what, uint32_t node_id)
     c.sequence = 4;
     c.close = &close;
     c.body_case = FL__COMMAND__BODY_CLOSE;
-    if (what == ADDS_USER)
+    if (what == LOCKS)
+        c.body_case = FL__COMMAND__BODY_LOCK, c.lock = &lock;
+    else if (what == ADDS_USER)
         c.body_case = FL__COMMAND__BODY_USER_ADD, c.user_add = &user;
     else if (what == REGISTERS)
         c.body_case = FL__COMMAND__BODY_REGISTER_NODE, c.register_node = &reg;
@@ -164,6 +178,7 @@ static void who_may_send_which_command(void **state)
         bool allowed;
     } rows[] = {
         {"a node closes", NODE, CLOSES, 3, true},
+        {"a node locks", NODE, LOCKS, 3, true},
         {"a node reports what it reclaimed", NODE, RECLAIMED, 3, true},
         {"a node evicts", NODE, EVICTS, 3, true},
         {"a node for another", NODE, CLOSES, 2, false},
@@ -177,6 +192,7 @@ static void who_may_send_which_command(void **state)
         {"a witness closes", WITNESS, CLOSES, 3, false},
         {"a witness adds a user", WITNESS, ADDS_USER, 3, false},
         {"an administrator adds a user", ADMIN, ADDS_USER, 0, true},
+        {"an administrator locks", ADMIN, LOCKS, 0, false},
         {"an administrator closes", ADMIN, CLOSES, 0, false},
         {"an administrator closes for a node", ADMIN, CLOSES, 3, false},
         {"an administrator registers", ADMIN, REGISTERS, 0, false},
