@@ -8,7 +8,7 @@ build=(build-essential clang lld pkg-config ca-certificates libraft-dev libuv1-d
     librdmacm-dev libxxhash-dev libjansson-dev libinih-dev openssl smbclient)
 test=(libcmocka-dev clang-format clang-tidy libclang-rt-dev-any krb5-user python3 python3-samba samba
     samba-testsuite samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind attr iproute2
-    nftables xfsprogs rsync procps psmisc cpio user-mode-linux busybox-static
+    nftables iptables xfsprogs rsync procps psmisc cpio user-mode-linux busybox-static
     fio ansible-core jq tshark faketime)
 
 fail() { echo "deps: $*" >&2; exit 1; }
@@ -38,8 +38,12 @@ done
 # 0.15.0 of Debian 12 itself loses acknowledged metadata; only the backport will do.
 raft=$(dpkg-query -W -f '${Version}' libraft-dev 2>/dev/null || true)
 if [ -n "$raft" ] && dpkg --compare-versions "$raft" lt 0.22.1~; then missing+=(libraft-dev); fi
-[ ${#missing[@]} -eq 0 ] && { echo "deps: everything is installed"; exit 0; }
-[ "$(id -u)" = 0 ] || fail "not root, and these packages are missing: ${missing[*]}
+newer=
+if [ "${1:-build}" = test ] && [ "$VERSION_ID" = 12 ] && [ -z "$("$(dirname "$0")/newer_samba.sh" --where)" ]; then
+    newer='Samba 4.22'
+fi
+[ -z "${missing[*]}$newer" ] && { echo "deps: everything is installed"; exit 0; }
+[ "$(id -u)" = 0 ] || fail "not root, and these packages are missing: ${missing[*]} $newer
       run: sudo make deps"
 
 # Backports come from the mirror this machine already uses for bookworm itself, which apt only tells
@@ -64,7 +68,7 @@ keep_services_down() {
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 }
 
-echo "deps: installing ${missing[*]}"
+echo "deps: installing ${missing[*]} $newer"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
 [ "$VERSION_ID" = 12 ] && add_backports
@@ -79,3 +83,4 @@ for package in "${missing[@]}"; do
 done
 [ ${#plain[@]} -eq 0 ] || apt-get -q install -y --no-install-recommends "${plain[@]}"
 [ ${#backported[@]} -eq 0 ] || apt-get -q install -y --no-install-recommends -t bookworm-backports "${backported[@]}"
+[ -z "$newer" ] || "$(dirname "$0")/newer_samba.sh"
