@@ -60,7 +60,7 @@ NAMES := $(foreach p,flotilla-node flotilla-coordinator flotilla-witness flotill
 PROGRAMS := $(NAMES:%=$(BUILD)/bin/%)
 
 .PHONY: all deps deps-test run test check sim fuzz bench lint format install clean help \
-        unit fuzzers schedules simulator pure-archives list-unit list-fuzzers list-schedules
+        unit fuzzers schedules simulator loads pure-archives list-unit list-fuzzers list-schedules
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(PROGRAMS)
@@ -159,12 +159,14 @@ test:
 	@tests/run.sh $(BUILD)
 run: all
 	deploy/demo.sh
-SMBLOAD := $(B)/tests/bench/smbload
-$(SMBLOAD): $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c)) \
+LOADS := $(B)/tests/bench/smbload $(B)/tests/bench/smbmeta
+$(LOADS): %: %.o $(B)/tests/bench/bench.o $(B)/tests/bench/dial.o \
     $(call archives,$(call closure,proto/daemon) proto/smb proto/crypto)
 	$(call link)
-bench: all $(SMBLOAD)
+loads: $(LOADS)
+bench: all loads
 	tests/bench/run.sh $(BUILD)
+	tests/bench/names.sh $(BUILD)
 deps:
 	@deploy/deps.sh build
 deps-test:

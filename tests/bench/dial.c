@@ -25,7 +25,7 @@ void die(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    (void)fputs("smbload: ", stderr);
+    (void)fprintf(stderr, "%s: ", program_invocation_short_name);
     (void)vfprintf(stderr, format, args);
     (void)fputc('\n', stderr);
     va_end(args);
@@ -113,7 +113,7 @@ struct slice dial_receive(struct dial *d, struct smb_header *h)
     }
 }
 
-static struct slice call(struct dial *d, const struct writer *w, struct smb_header *h)
+struct slice dial_call(struct dial *d, const struct writer *w, struct smb_header *h)
 {
     uint64_t id = dial_send(d, w);
     struct slice answer = dial_receive(d, h);
@@ -159,7 +159,7 @@ static void negotiate(struct dial *d)
     bool hashed = preauth_add(&d->preauth, written(&w));
     struct smb_header h;
     struct smb_negotiate_answer a;
-    struct slice answer = call(d, &w, &h);
+    struct slice answer = dial_call(d, &w, &h);
     must_be_ok(&h, "NEGOTIATE");
     if (!hashed || !preauth_add(&d->preauth, answer) ||
         smb_negotiate_answer_decode(answer, &a) != STATUS_OK || a.dialect != SMB_DIALECT_311)
@@ -254,7 +254,7 @@ static void log_on(struct dial *d, const struct dial_target *to)
         smb_session_setup_req_encode(&w, &req);
         (void)gss_release_buffer(&minor, &token);
         bool hashed = preauth_add(&d->preauth, written(&w));
-        struct slice answer = call(d, &w, &h);
+        struct slice answer = dial_call(d, &w, &h);
         d->session_id = h.session_id;
         /* 3.2.5.3.1: the hash ends with the last request. */
         if (h.status == STATUS_MORE_PROCESSING_REQUIRED)
@@ -272,7 +272,7 @@ static void log_on(struct dial *d, const struct dial_target *to)
 
 /* ---- share and file ------------------------------------------------------------------------- */
 
-static struct slice wide(const char *text, uint8_t *bytes, size_t cap)
+struct slice dial_wide(const char *text, uint8_t *bytes, size_t cap)
 {
     struct writer w = writer_of(bytes, cap);
     for (; *text != '\0'; text++)
@@ -294,11 +294,11 @@ void dial_open(struct dial *d, const struct dial_target *to)
     char path[256];
     uint8_t bytes[512];
     (void)snprintf(path, sizeof(path), "\\\\%s\\%s", to->address, to->share);
-    struct smb_tree_connect_req req = {.path = wide(path, bytes, sizeof(bytes))};
+    struct smb_tree_connect_req req = {.path = dial_wide(path, bytes, sizeof(bytes))};
     struct writer w = dial_begin(d, SMB2_TREE_CONNECT, 0);
     smb_tree_connect_req_encode(&w, &req);
     struct smb_header h;
-    (void)call(d, &w, &h);
+    (void)dial_call(d, &w, &h);
     must_be_ok(&h, "TREE_CONNECT");
     d->tree_id = h.tree_id;
 }
@@ -320,13 +320,13 @@ struct smb_file_id dial_create(struct dial *d, const char *name)
         .share_access = FILE_SHARE_READ,
         .disposition = FILE_OVERWRITE_IF,
         .options = FILE_NON_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE,
-        .name = wide(name, bytes, sizeof(bytes)),
+        .name = dial_wide(name, bytes, sizeof(bytes)),
     };
     struct writer w = dial_begin(d, SMB2_CREATE, 0);
     smb_create_req_encode(&w, &req);
     struct smb_header h;
     struct smb_create_rsp rsp;
-    struct slice answer = call(d, &w, &h);
+    struct slice answer = dial_call(d, &w, &h);
     must_be_ok(&h, "CREATE");
     if (smb_create_rsp_decode(answer, &rsp) != STATUS_OK)
         die("CREATE: an answer that is none");
@@ -339,6 +339,6 @@ void dial_forget(struct dial *d, struct smb_file_id id)
     struct writer w = dial_begin(d, SMB2_CLOSE, 0);
     smb_close_req_encode(&w, &req);
     struct smb_header h;
-    (void)call(d, &w, &h);
+    (void)dial_call(d, &w, &h);
     must_be_ok(&h, "CLOSE");
 }

@@ -47,3 +47,7 @@ uint64_t dial_send(struct dial *d, const struct writer *w);
 uint32_t dial_charge(uint32_t payload);
 /* Waits for the next final response: interim ones only bring credits. Borrowed until the next. */
 struct slice dial_receive(struct dial *d, struct smb_header *h);
+/* A request, and the answer to it, when no other is in flight. */
+struct slice dial_call(struct dial *d, const struct writer *w, struct smb_header *h);
+/* ASCII as UTF-16LE in `bytes`. */
+struct slice dial_wide(const char *text, uint8_t *bytes, size_t cap);

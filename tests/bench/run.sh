@@ -4,79 +4,12 @@
 # README.md here says what is fair about it. Results: BUILD/bench/results.json and results.txt.
 set -euo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-cd "$top"
-mkdir -p "${1:-build}/bench"
-out=$(cd "${1:-build}/bench" && pwd)
-load=${1:-build}/release/tests/bench/smbload
+. "$(dirname "$0")/lib.sh"
+load=$build/release/tests/bench/smbload
 rounds=${ROUNDS:-${QUICK:+1}} rounds=${rounds:-3}
 size=${SIZE:-${QUICK:+64}} size=${size:-256}
 each=${SECONDS_EACH:-${QUICK:+1}} each=${each:-3}
 steps=(write-seq:1024:8 cold read-seq:1024:8 write-rand:8:32 cold read-rand:8:32)
-password=Flotilla-1
-samba=127.0.0.21
-
-[ "$(id -u)" = 0 ] || { echo "bench: port 445 needs root" >&2; exit 1; }
-work=$(mktemp -d "$out/work.XXXXXX")
-export FLOTILLA_RUN=$work/run
-smbd_pid=
-finish() {
-    [ -z "$smbd_pid" ] || kill "$smbd_pid" 2>/dev/null || true
-    deploy/devcluster down >/dev/null 2>&1 || true
-    [ -z "$smbd_pid" ] || tail --pid="$smbd_pid" -f /dev/null
-    [ -n "${KEEP:-}" ] || rm -rf "$work"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-say() { printf 'bench: %s\n' "$*" >&2; }
-
-# Two shares: one as durable as Flotilla, which acknowledges what is on the disk; one as Debian sets it.
-start_samba() {
-    local d=$work/samba
-    mkdir -p "$d"/{private,lock,state,cache,pid,ncalrpc,log,data}
-    cat >"$d/smb.conf" <<TXT
-[global]
-  netbios name = SAMBA
-  workgroup = FLOTILLA
-  server role = standalone server
-  interfaces = $samba/8
-  bind interfaces only = yes
-  smb ports = 445
-  private dir = $d/private
-  lock directory = $d/lock
-  state directory = $d/state
-  cache directory = $d/cache
-  pid directory = $d/pid
-  ncalrpc dir = $d/ncalrpc
-  log file = $d/log/log.smbd
-  passdb backend = tdbsam:$d/private/passdb.tdb
-  disable spoolss = yes
-  load printers = no
-[durable]
-  path = $d/data
-  read only = no
-  strict sync = yes
-  sync always = yes
-[unsafe]
-  path = $d/data
-  read only = no
-TXT
-    printf '%s\n%s\n' "$password" "$password" | smbpasswd -c "$d/smb.conf" -L -a -s root >/dev/null 2>&1
-    smbd --foreground --configfile="$d/smb.conf" </dev/null >"$d/log/out" 2>&1 &
-    smbd_pid=$!
-    for _ in $(seq 100); do
-        (echo >"/dev/tcp/$samba/445") 2>/dev/null && return
-        sleep 0.1
-    done
-    cat "$d"/log/* >&2
-    say "smbd does not start" && return 1
-}
-
-start_flotilla() { # nodes
-    rm -rf "$FLOTILLA_RUN"
-    deploy/devcluster up --nodes "$1" >"$work/up.log" 2>&1 || { cat "$work/up.log" >&2; return 1; }
-}
-daemons() { cat "$FLOTILLA_RUN"/n*/*.pid | paste -sd,; }
 
 measure() { # label address/name share user pids
     "$load" --address "${2%/*}" --name "${2#*/}" --share "$3" --user "$4" --password "$password" --pids "$5" \
