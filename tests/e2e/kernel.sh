@@ -21,15 +21,23 @@ make_tree() {
     (cd "$guest/tree" && find . -type f -exec sha256sum {} +) >"$guest/sums"
 }
 
+# Something to unpack: this repository's sources.
+make_archive() {
+    tar cf "$guest/storm.tar" -C "$top" proto node coordinator witness
+    (cd "$top" && find proto node coordinator witness -type f -exec sha256sum {} +) >"$guest/storm.sums"
+}
+
 seen_by_smbclient() { # folder
     rm -rf "$work/back" && mkdir "$work/back" && cd "$work/back" &&
         smb 3 general "cd $1; prompt; recurse; mget *" && sha256sum --quiet -c "$guest/sums"
 }
 
 make_tree
+make_archive
+check 'the program of the guest compiles' guest_program "$top/tests/e2e/uml/fsx.c"
 echo "$password" >"$guest/password"
 cluster_up --nodes 3
-guest_run 240 "$top/tests/e2e/uml/mount.sh"
+guest_run 480 "$top/tests/e2e/uml/mount.sh"
 finished=$?
 cat "$guest/report" 2>/dev/null
 check 'the guest finishes' test "$finished" = 0

@@ -3,6 +3,7 @@
 # thing it states, in the form of check and refute of lib.sh.
 
 password=$(cat /password)
+net=$(cat /net)
 
 check() {
     local name=$1
@@ -11,7 +12,9 @@ check() {
         echo "ok - $name" >>/report
     else
         echo "not ok - $name" >>/report
-        { tail -n 10 /out; dmesg | grep -i cifs | tail -n 8; } | sed 's/^/    /' >>/report
+        umount /mnt2
+        umount /mnt
+        { head -n 2 /out; tail -n 10 /out; dmesg | grep -i cifs | tail -n 8; } | sed 's/^/    /' >>/report
     fi
     dmesg -c >>/dmesg
     echo "$(cut -d' ' -f1 /proc/uptime) $name" >>/times
@@ -20,10 +23,10 @@ check() {
 
 share() { # node folder options: mounts it as /mnt, or /mnt2
     mkdir -p "$2"
-    timeout 20 mount -t cifs "//10.77.1.1$1/general" "$2" -o "user=admin,pass=$password,$3"
+    timeout 20 mount -t cifs "//$net.1$1/general" "$2" -o "user=admin,pass=$password,$3"
 }
 
-mounted_so() { grep -q "^//10.77.1.1$1/general /mnt cifs .*vers=$2" /proc/mounts; }
+mounted_so() { grep -q "^//$net.1$1/general /mnt cifs .*vers=$2" /proc/mounts; }
 
 # By read(): cat would splice, and Linux 6.1 splices an uncached file with pages that were never filled.
 text() { head -c 100 "$1"; }
@@ -78,9 +81,30 @@ two_at_once() { # one file, two nodes, each its own half: no byte of either is l
 }
 
 refused() { # text mount-options share
-    timeout 20 mount -t cifs "//10.77.1.11/$3" /mnt -o "$2" 2>/tmp/refused && { umount /mnt; return 1; }
+    timeout 20 mount -t cifs "//$net.11/$3" /mnt -o "$2" 2>/tmp/refused && { umount /mnt; return 1; }
     cat /tmp/refused
     grep -qi "$1" /tmp/refused
+}
+
+# As unpacking and compiling do: many small files made, written, renamed over others, read, removed.
+storm() { # node other-node options folder
+    share "$1" /mnt "$3" && mkdir "/mnt/$4" && tar xf /storm.tar -C "/mnt/$4" && compile "/mnt/$4" &&
+        umount /mnt && share "$2" /mnt "$3" &&
+        (cd "/mnt/$4" && sha256sum -c /storm.sums >/tmp/sums 2>&1 || { grep -v ': OK' /tmp/sums | tail -n 5; false; }) &&
+        [ "$(find "/mnt/$4" -name '*.o' | wc -l)" = "$(find "/mnt/$4" -name '*.c' | wc -l)" ] &&
+        [ -z "$(find "/mnt/$4" -name '*.tmp')" ] && rm -r "/mnt/$4" && [ ! -e "/mnt/$4" ] && umount /mnt
+}
+
+compile() {
+    find "$1" -name '*.c' | while read -r source; do
+        sha256sum <"$source" >"$source.tmp" && cat "$source" >>"$source.tmp" && echo old >"${source%.c}.o" &&
+            mv "$source.tmp" "${source%.c}.o" || return 1
+    done
+}
+
+random_io() { # seed options [nomap]: on one node, seen from another
+    share 1 /mnt "$2" && share 2 /mnt2 "$uncached,nosharesock" &&
+        fsx "/mnt/fsx$1" "/mnt2/fsx$1" "$1" 3000 $3 && rm "/mnt/fsx$1" && umount /mnt2 && umount /mnt
 }
 
 uncached=vers=3.1.1,cache=none,actimeo=0
@@ -92,6 +116,13 @@ for dialect in 3.0.2 3.0 2.1; do
     check "vers=$dialect: a folder" copy_small 1 2 "vers=$dialect,cache=none" "${dialect%%.2}" "d$dialect"
 done
 check 'vers=3.0,seal: a folder' copy_small 3 1 vers=3.0,seal,cache=none 3.0 d30
+
+check 'an archive unpacked, compiled, removed' storm 1 2 vers=3.1.1 storm
+check 'the same, sealed' storm 2 3 vers=3.1.1,seal storm
+check 'random operations on a file, cached' random_io 1 vers=3.1.1,actimeo=0
+check 'the same, not cached' random_io 2 "$uncached" nomap
+check 'the same, sealed' random_io 3 vers=3.1.1,actimeo=0,seal
+check 'the same, vers=2.1' random_io 4 vers=2.1,actimeo=0
 
 share 1 /mnt "$uncached"
 share 2 /mnt2 "$uncached,nosharesock"
