@@ -142,6 +142,8 @@ static bool shares_out(const struct meta *m, struct arena *a, Fl__ClusterConfig 
         t->continuous = s->continuous;
         t->encrypt = s->encrypt;
         t->leasing = s->leasing;
+        t->uses_max = s->uses_max;
+        t->caching = s->caching;
         ok = grants_out(s, a, t) && ok;
     }
     return ok;

@@ -344,10 +344,13 @@ static void get_share(struct source *s)
     sh->continuous = get_bool(s);
     sh->encrypt = get_bool(s);
     sh->leasing = read_u8(&s->r);
+    sh->uses_max = read_u32(&s->r);
+    sh->caching = read_u8(&s->r);
     get_grants(s, sh);
     struct slice key = blob_slice(&sh->name.utf16);
     fail_unless(s, fine(s) && tree_get(&s->m->shares, &key) == NULL && is_directory(sh->root) &&
-                       sh->leasing <= FL__LEASING__LEASING_NONE);
+                       sh->leasing <= FL__LEASING__LEASING_NONE &&
+                       share_caching_valid(sh->caching));
     if (fine(s))
         share_insert(s->m, sh);
     else
@@ -549,7 +552,7 @@ struct meta *meta_load(struct mem *mem, struct slice bytes)
     get_descriptors(&s);
     get_each(&s, 60, get_volume);
     drop_descriptors(&s);
-    get_each(&s, 30, get_share);
+    get_each(&s, 35, get_share);
     get_each(&s, 29, get_user);
     get_each(&s, 80, get_open);
     get_each(&s, 8, get_locks);

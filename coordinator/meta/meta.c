@@ -116,6 +116,7 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_VOLUME_REMOVE: return apply_volume_remove(w, c->volume_remove);
     case FL__COMMAND__BODY_SHARE_CREATE: return apply_share_create(w, c->share_create);
     case FL__COMMAND__BODY_SHARE_REMOVE: return apply_share_remove(w, c->share_remove);
+    case FL__COMMAND__BODY_SHARE_SET: return apply_share_set(w, c->share_set);
     case FL__COMMAND__BODY_USER_ADD: return apply_user_add(w, c->user_add);
     case FL__COMMAND__BODY_USER_PASSWD: return apply_user_passwd(w, c->user_passwd);
     case FL__COMMAND__BODY_USER_REMOVE: return apply_user_remove(w, c->user_remove);

@@ -221,6 +221,7 @@ struct share {
     struct blob path, comment;
     bool scale_out, continuous, encrypt;
     Fl__Leasing leasing;
+    uint32_t uses_max, caching;
     struct grant *grants;
     uint32_t grant_count;
 };
@@ -400,10 +401,12 @@ ntstatus apply_volume_remove(struct work *w, const Fl__VolumeRemove *c);
 struct share *share_first(const struct meta *m);
 struct share *share_next(const struct share *s);
 void share_free(struct meta *m, struct share *s);
+bool share_caching_valid(uint32_t caching);
 /* Takes effect on root->shares too. */
 void share_insert(struct meta *m, struct share *s);
 ntstatus apply_share_create(struct work *w, const Fl__ShareCreate *c);
 ntstatus apply_share_remove(struct work *w, const Fl__ShareRemove *c);
+ntstatus apply_share_set(struct work *w, const Fl__ShareSet *c);
 
 struct user *user_first(const struct meta *m);
 struct user *user_next(const struct user *u);

@@ -153,6 +153,8 @@ static void put_share(struct sink *s, const struct share *sh)
     put_u8(s, sh->continuous);
     put_u8(s, sh->encrypt);
     put_u8(s, (uint8_t)sh->leasing);
+    put_u32(s, sh->uses_max);
+    put_u8(s, (uint8_t)sh->caching);
     put_u32(s, sh->grant_count);
     for (uint32_t i = 0; i < sh->grant_count; i++) {
         put_blob(s, blob_slice(&sh->grants[i].principal));

@@ -1,18 +1,25 @@
 /* Shares: a directory of a volume under a name, and who may get how far through it. */
 #include "coordinator/meta/notify.h"
 
-void share_free(struct meta *m, struct share *s)
+static void grants_free(struct meta *m, struct share *s)
 {
-    label_free(m->mem, &s->name);
-    blob_free(m->mem, &s->path);
-    blob_free(m->mem, &s->comment);
     for (uint32_t i = 0; i < s->grant_count; i++) {
         blob_free(m->mem, &s->grants[i].principal);
         blob_free(m->mem, &s->grants[i].sid);
     }
     mem_free(m->mem, s->grants, s->grant_count * sizeof(*s->grants));
+}
+
+void share_free(struct meta *m, struct share *s)
+{
+    label_free(m->mem, &s->name);
+    blob_free(m->mem, &s->path);
+    blob_free(m->mem, &s->comment);
+    grants_free(m, s);
     mem_free(m->mem, s, sizeof(*s));
 }
+
+bool share_caching_valid(uint32_t caching) { return (caching & ~UINT32_C(0x30)) == 0; }
 
 static struct share *share_by_name(const struct meta *m, const struct label *name)
 {
@@ -94,27 +101,40 @@ static const char *grants_fill(struct work *w, const Fl__Share *c, struct share 
     return NULL;
 }
 
-/* Everything of the share but its directory. */
-static const char *share_fill(struct work *w, const Fl__Share *c, struct share *s)
+/* What can be set later. */
+static const char *settings_fill(struct work *w, const Fl__Share *c, struct share *s)
 {
-    struct mem *mem = w->m->mem;
-    struct slice path = slice_of(c->path, text_len(c->path));
     struct slice comment = slice_of(c->comment, text_len(c->comment));
-    if (path.len > META_TEXT_MAX || comment.len > META_TEXT_MAX)
-        return "the path or the comment is too long";
+    if (comment.len > META_TEXT_MAX)
+        return "the comment is too long";
     if (c->leasing != FL__LEASING__LEASING_FULL && c->leasing != FL__LEASING__LEASING_SHARED &&
         c->leasing != FL__LEASING__LEASING_NONE)
         return "the leasing mode is unknown";
-    const char *why = label_make(w, c->name, &s->name);
-    if (why != NULL)
-        return why;
-    if (!blob_copy(mem, path, &s->path) || !blob_copy(mem, comment, &s->comment))
+    if (!share_caching_valid(c->caching))
+        return "the caching mode is unknown";
+    if (!blob_copy(w->m->mem, comment, &s->comment))
         return meta_no_memory;
-    s->scale_out = c->scale_out;
     s->continuous = c->continuous;
     s->encrypt = c->encrypt;
     s->leasing = c->leasing;
+    s->uses_max = c->uses_max;
+    s->caching = c->caching;
     return grants_fill(w, c, s);
+}
+
+/* Everything of the share but its directory. */
+static const char *share_fill(struct work *w, const Fl__Share *c, struct share *s)
+{
+    struct slice path = slice_of(c->path, text_len(c->path));
+    if (path.len > META_TEXT_MAX)
+        return "the path is too long";
+    const char *why = label_make(w, c->name, &s->name);
+    if (why != NULL)
+        return why;
+    if (!blob_copy(w->m->mem, path, &s->path))
+        return meta_no_memory;
+    s->scale_out = c->scale_out;
+    return settings_fill(w, c, s);
 }
 
 /* '/' in an administrator's path, '\' in ours; leading and trailing ones do not count. */
@@ -286,6 +306,62 @@ ntstatus apply_share_remove(struct work *w, const Fl__ShareRemove *c)
     reply_admin(w, root->volume->id);
     tree_remove(&m->shares, &s->by_name);
     share_free(m, s);
+    post_config_changed(w);
+    return STATUS_OK;
+}
+
+static void settings_take(struct meta *m, struct share *s, struct share *from, uint32_t fields)
+{
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_COMMENT) {
+        struct blob was = s->comment;
+        s->comment = from->comment;
+        from->comment = was;
+    }
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_GRANTS) {
+        grants_free(m, s);
+        s->grants = from->grants;
+        s->grant_count = from->grant_count;
+        from->grants = NULL;
+        from->grant_count = 0;
+    }
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_ENCRYPT)
+        s->encrypt = from->encrypt;
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_CONTINUOUS)
+        s->continuous = from->continuous;
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_LEASING)
+        s->leasing = from->leasing;
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_USES_MAX)
+        s->uses_max = from->uses_max;
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_CACHING)
+        s->caching = from->caching;
+}
+
+ntstatus apply_share_set(struct work *w, const Fl__ShareSet *c)
+{
+    struct meta *m = w->m;
+    struct label name;
+    if (c->to == NULL)
+        return refuse(w, STATUS_INVALID_PARAMETER, "there is nothing to set");
+    const char *why = label_make(w, c->name, &name);
+    if (why != NULL)
+        return refuse(w, STATUS_INVALID_PARAMETER, why);
+    struct share *s = share_by_name(m, &name);
+    label_free(m->mem, &name);
+    if (s == NULL)
+        return refuse(w, STATUS_OBJECT_NAME_NOT_FOUND, "there is no such share");
+    /* The settings are made on a share of nobody's, from which the wanted ones are taken. */
+    struct share *fresh = mem_alloc(m->mem, sizeof(*fresh));
+    if (fresh == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    why = settings_fill(w, c->to, fresh);
+    if (why != NULL || !outbox_reserve(w, 1)) {
+        share_free(m, fresh);
+        return refuse(w, STATUS_INVALID_PARAMETER, why != NULL ? why : meta_no_memory);
+    }
+
+    settings_take(m, s, fresh, c->fields);
+    share_free(m, fresh);
+    reply_admin(w, s->root->volume->id);
     post_config_changed(w);
     return STATUS_OK;
 }

@@ -198,12 +198,16 @@ static bool command_allowed(const struct client *k, const Fl__Command *command)
 {
     uint32_t body = (uint32_t)command->body_case;
     if (k->role == FL__ROLE__ROLE_ADMIN)
-        return body >= FL__COMMAND__BODY_NODE_ADD && body <= FL__COMMAND__BODY_USER_REMOVE &&
-               body != FL__COMMAND__BODY_NODE_JOIN;
+        return (body >= FL__COMMAND__BODY_NODE_ADD && body <= FL__COMMAND__BODY_USER_REMOVE &&
+                body != FL__COMMAND__BODY_NODE_JOIN) ||
+               body == FL__COMMAND__BODY_SHARE_SET;
     if (k->role != FL__ROLE__ROLE_NODE || k->session == 0 || command->node_id != k->node_id)
         return false;
     if (command->body_case == FL__COMMAND__BODY_RECLAIM_DONE)
         return command->reclaim_done->node_id == k->node_id;
+    /* Shares are managed by Windows' tools too, through a node, which knows its administrators. */
+    if (body == FL__COMMAND__BODY_SHARE_CREATE || body == FL__COMMAND__BODY_SHARE_REMOVE)
+        return true;
     return (body >= FL__COMMAND__BODY_OPEN && body < FL__COMMAND__BODY_REGISTER_NODE) ||
            body > FL__COMMAND__BODY_USER_REMOVE || body == FL__COMMAND__BODY_GROUP_EVICT ||
            body == FL__COMMAND__BODY_GROUP_REJOIN;

@@ -254,13 +254,16 @@ static void fill_admin(struct stream *s, Fl__Command *c)
     Fl__UserRemove *ur = make(s, sizeof(*ur));
     Fl__Share *share = make(s, sizeof(*share));
     fl__share_create__init(sc), fl__share_remove__init(sr), fl__share__init(share);
-    fl__user_add__init(ua), fl__user_remove__init(ur);
+    Fl__ShareSet *st = make(s, sizeof(*st));
+    fl__user_add__init(ua), fl__user_remove__init(ur), fl__share_set__init(st);
+    st->to = share, st->fields = pick(s, 128);
     sc->share = share, sc->volume = (char *)(uintptr_t) "v";
-    share->name = sr->name = ua->name = ur->name = names[pick(s, 2)];
+    share->name = sr->name = st->name = ua->name = ur->name = names[pick(s, 2)];
     share->path = (char *)(uintptr_t)(pick(s, 2) == 0 ? "dir/sub" : "new/deep");
     ua->nt_hash = pb_bytes(slice_of("0123456789abcdef", 16));
     s->node = 0;
-    switch (pick(s, 4)) {
+    switch (pick(s, 5)) {
+    case 4: c->body_case = FL__COMMAND__BODY_SHARE_SET, c->share_set = st; break;
     case 0: c->body_case = FL__COMMAND__BODY_SHARE_CREATE, c->share_create = sc; break;
     case 1: c->body_case = FL__COMMAND__BODY_SHARE_REMOVE, c->share_remove = sr; break;
     case 2: c->body_case = FL__COMMAND__BODY_USER_ADD, c->user_add = ua; break;

@@ -111,6 +111,58 @@ static void test_grants(void **state)
     rig_end(&r);
 }
 
+static ntstatus set_share(struct rig *r, const char *name, Fl__Share *to, uint32_t fields)
+{
+    Fl__ShareSet c = FL__SHARE_SET__INIT;
+    c.name = (char *)(uintptr_t)name;
+    c.to = to;
+    c.fields = fields;
+    RIG_COMMAND(SHARE_SET, share_set, &c);
+    return rig_apply(r, 0, &command)->status;
+}
+
+/* Only the fields that are named change. */
+static void test_set(void **state)
+{
+    (void)state;
+    struct rig r;
+    Fl__Share to = FL__SHARE__INIT;
+    Fl__ShareGrant grant = FL__SHARE_GRANT__INIT, *grants[] = {&grant};
+    rig_setup(&r);
+    grant.principal = (char *)(uintptr_t) "Everyone";
+    grant.access = FILE_GENERIC_READ;
+    to.grants = grants, to.n_grants = 1;
+    to.comment = (char *)(uintptr_t) "after";
+    to.encrypt = to.continuous = true;
+    to.leasing = FL__LEASING__LEASING_SHARED;
+    to.uses_max = 7, to.caching = 0x30;
+    const uint32_t all = 127;
+    assert_int_equal(set_share(&r, "S", &to, 0), STATUS_OK);
+    assert_string_equal(rig_config(&r)->shares[0]->comment, "");
+    assert_int_equal(set_share(&r, "S", &to, FL__SHARE_FIELD__SHARE_FIELD_COMMENT), STATUS_OK);
+    const Fl__Share *s = rig_config(&r)->shares[0];
+    assert_string_equal(s->comment, "after");
+    assert_false(s->encrypt);
+    assert_string_equal(s->grants[0]->principal, "Authenticated Users");
+    assert_int_equal(set_share(&r, "S", &to, all), STATUS_OK);
+    rig_reload(&r);
+    s = rig_config(&r)->shares[0];
+    assert_true(s->encrypt && s->continuous);
+    assert_int_equal(s->leasing, FL__LEASING__LEASING_SHARED);
+    assert_int_equal(s->uses_max, 7);
+    assert_int_equal(s->caching, 0x30);
+    assert_int_equal(s->n_grants, 1);
+    assert_string_equal(s->grants[0]->principal, "Everyone");
+    assert_int_equal(set_share(&r, "t", &to, all), STATUS_OBJECT_NAME_NOT_FOUND);
+    assert_int_equal(set_share(&r, "", &to, all), STATUS_INVALID_PARAMETER);
+    assert_int_equal(set_share(&r, "s", NULL, all), STATUS_INVALID_PARAMETER);
+    to.caching = 0x40;
+    assert_int_equal(set_share(&r, "s", &to, all), STATUS_INVALID_PARAMETER);
+    to.caching = 0, grant.principal = (char *)(uintptr_t) "nobody";
+    assert_int_equal(set_share(&r, "s", &to, all), STATUS_INVALID_PARAMETER);
+    rig_end(&r);
+}
+
 static void test_remove(void **state)
 {
     (void)state;
@@ -169,6 +221,7 @@ int main(void)
         cmocka_unit_test(test_names_and_paths),
         cmocka_unit_test(test_ordinary_users_work_on_a_share),
         cmocka_unit_test(test_grants),
+        cmocka_unit_test(test_set),
         cmocka_unit_test(test_remove),
         cmocka_unit_test(test_users),
     };

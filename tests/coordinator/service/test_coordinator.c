@@ -123,7 +123,8 @@ enum sends {
     INITS,
     RECLAIMED,
     RECLAIMED_2,
-    EVICTS
+    EVICTS,
+    SETS_SHARE,
 };
 
 static void send_one(uint64_t client, enum sends what, uint32_t node_id)
@@ -139,6 +140,7 @@ static void send_one(uint64_t client, enum sends what, uint32_t node_id)
     Fl__ReclaimDone done = FL__RECLAIM_DONE__INIT;
     Fl__GroupEvict evict = FL__GROUP_EVICT__INIT;
     Fl__Lock lock = FL__LOCK__INIT;
+    Fl__ShareSet set = FL__SHARE_SET__INIT;
     user.name = (char *)(uintptr_t) "anna";
     user.nt_hash = (ProtobufCBinaryData){16, hash};
     down.node_id = 3;
@@ -164,6 +166,8 @@ static void send_one(uint64_t client, enum sends what, uint32_t node_id)
         c.body_case = FL__COMMAND__BODY_RECLAIM_DONE, c.reclaim_done = &done;
     else if (what == EVICTS)
         c.body_case = FL__COMMAND__BODY_GROUP_EVICT, c.group_evict = &evict;
+    else if (what == SETS_SHARE)
+        c.body_case = FL__COMMAND__BODY_SHARE_SET, c.share_set = &set;
     client_commands(&k, client, &c);
 }
 
@@ -181,6 +185,9 @@ static void who_may_send_which_command(void **state)
         {"a node locks", NODE, LOCKS, 3, true},
         {"a node reports what it reclaimed", NODE, RECLAIMED, 3, true},
         {"a node evicts", NODE, EVICTS, 3, true},
+        {"a node sets a share, for an administrator of its clients", NODE, SETS_SHARE, 3, true},
+        {"an administrator sets a share", ADMIN, SETS_SHARE, 0, true},
+        {"a witness sets a share", WITNESS, SETS_SHARE, 3, false},
         {"a node for another", NODE, CLOSES, 2, false},
         {"a node for nobody", NODE, CLOSES, 0, false},
         {"a node reports for another", NODE, RECLAIMED_2, 3, false},
