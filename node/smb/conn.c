@@ -25,6 +25,15 @@ static void refuse(struct smb *s, uint64_t id, const char *why)
     e->close.why = why;
 }
 
+static void copy_text(char *to, size_t size, const char *text)
+{
+    size_t len = text == NULL ? 0 : strlen(text);
+    if (len > size - 1)
+        len = size - 1;
+    memcpy(to, text == NULL ? "" : text, len);
+    to[len] = 0;
+}
+
 void conn_open(struct smb *s, const struct smb_event *ev)
 {
     uint64_t id = ev->connect.conn;
@@ -45,6 +54,8 @@ void conn_open(struct smb *s, const struct smb_event *ev)
     list_init(&c->requests);
     window_init(&c->window);
     c->io_max = SMB_IO_MAX_202;
+    copy_text(c->peer, sizeof(c->peer), ev->connect.peer);
+    copy_text(c->local, sizeof(c->local), ev->connect.local);
     smb_timer_arm(s, &c->timer, TIMER_CONN, s->now_ns + LOGON_NS);
 }
 

@@ -207,6 +207,8 @@ void dispatch_part(struct smb *s, struct smb_request *r)
         return;
     }
     ntstatus status = check_part(s, r);
+    if (r->session != NULL)
+        r->session->used_ns = s->now_ns;
     if (status == STATUS_OK)
         dispatch_handler(s, r);
     else if (r->header.command == SMB2_CANCEL)

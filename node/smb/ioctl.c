@@ -223,7 +223,7 @@ void cmd_ioctl(struct smb *s, struct smb_request *r)
         validate_negotiate(s, r, &req);
     else if (req.code == FSCTL_QUERY_NETWORK_INTERFACE_INFO)
         interfaces_ioctl(s, r, &req);
-    else if (r->tree->ipc && !is_fileless(req.code))
+    else if (r->tree->ipc && (!is_fileless(req.code) || req.code == FSCTL_PIPE_WAIT))
         pipe_ioctl(s, r, &req);
     else
         file_ioctl(s, r, &req);

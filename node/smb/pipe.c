@@ -1,8 +1,14 @@
-/* IPC$: named pipes whose other end is proto/rpc ([MS-SMB2] 3.3.5.9, 3.3.5.12, 3.3.5.13,
- * 3.3.5.15.3). All calls are answered from the cluster's configuration, so nothing here waits. */
-#include "node/smb/smb_int.h"
+/* IPC$: named pipes whose other end is proto/rpc ([MS-SMB2] 3.3.5.9, 3.3.5.12, 3.3.5.13, 3.3.5.15).
+ *
+ *   WRITE, TRANSCEIVE ──► rpc_pipe_feed ──► a call ──► rpc_pipe_answer ──┬──► answered: on
+ *                                             ▲                          └──► order: rpc_carry_out
+ *                                             └── outcome, at once or by META ◄──┘
+ *
+ * A WRITE is answered when all calls in it are, so its answers are there for the READ that follows.
+ * A READ of an empty pipe sleeps until there is something. */
+#include "node/smb/pipe.h"
 
-#include "proto/rpc/pipe.h"
+#include "node/smb/files.h"
 #include "proto/smb/create.h"
 #include "proto/smb/data.h"
 #include "proto/smb/fscc.h"
@@ -15,38 +21,6 @@
 #define PIPE_ID_BASE (UINT64_C(1) << 63)
 #define PIPE_NAME_UNITS_MAX 64u
 
-/* What the calls are answered from. NULL without memory. */
-static struct srvsvc_source *gather(struct smb *s, struct smb_request *r)
-{
-    size_t count = s->cluster != NULL ? s->cluster->n_shares : 0;
-    struct srvsvc_source *source = request_new(r, struct srvsvc_source);
-    struct srvsvc_share *shares = arena_array(&r->arena, count + 1, sizeof(*shares));
-    if (source == NULL || shares == NULL)
-        return NULL;
-    for (size_t i = 0; i < count; i++) {
-        const Fl__Share *share = s->cluster->shares[i];
-        shares[i] = (struct srvsvc_share){
-            .name = slice_str(share->name),
-            .comment = slice_str(share->comment),
-            .path = slice_str(share->path),
-            .type = STYPE_DISKTREE,
-            .flags_1005 = share->encrypt ? SHI1005_FLAGS_ENCRYPT_DATA : 0,
-        };
-    }
-    shares[count] = (struct srvsvc_share){
-        .name = slice_str("IPC$"),
-        .comment = slice_str("Remote IPC"),
-        .type = STYPE_IPC | STYPE_SPECIAL,
-    };
-    *source = (struct srvsvc_source){
-        .server_name = slice_str(s->config->server_name),
-        .shares = shares,
-        .share_count = (uint32_t)count + 1,
-        .administrator = r->session->security.administrator,
-    };
-    return source;
-}
-
 /* ---- CREATE and CLOSE ----------------------------------------------------------------------- */
 
 static ntstatus connect_pipe(struct smb *s, struct smb_request *r, const struct smb_create_req *req,
@@ -57,7 +31,7 @@ static ntstatus connect_pipe(struct smb *s, struct smb_request *r, const struct 
     const char *name = utf16_to_utf8(req->name, &r->arena);
     if (name == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
-    if (!rpc_pipe_known(name))
+    if (rpc_service_find(name) == NULL)
         return STATUS_OBJECT_NAME_NOT_FOUND;
     struct rpc_pipe *pipe = rpc_pipe_new(s->mem, name);
     struct smb_open *o = pipe != NULL ? open_new(s, r->tree, NULL) : NULL;
@@ -66,6 +40,10 @@ static ntstatus connect_pipe(struct smb *s, struct smb_request *r, const struct 
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     o->pipe = pipe;
+    if (!open_set_path(s, o, req->name)) {
+        open_finish(s, o);
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
     o->open_id = PIPE_ID_BASE | s->next_pipe_id++;
     o->granted_access = access_map_generic(req->desired_access);
     *out = o;
@@ -126,28 +104,29 @@ void pipe_close(struct smb *s, struct smb_request *r)
         request_fail(s, r, status);
 }
 
-/* ---- READ, WRITE and transactions ----------------------------------------------------------- */
+/* ---- READ ---------------------------------------------------------------------------------------
+ */
 
-void pipe_read(struct smb *s, struct smb_request *r)
+/* The next message, or what fits of it. */
+static void read_message(struct smb *s, struct smb_request *r)
 {
-    struct smb_read_req req;
-    struct smb_open *o;
-    ntstatus status = smb_read_decode(r->message, &req);
-    if (status == STATUS_OK)
-        status = request_open(s, r, req.file_id, &o);
-    if (status != STATUS_OK) {
-        request_fail(s, r, status);
-        return;
-    }
-    uint32_t max = req.length < PIPE_READ_MAX ? req.length : PIPE_READ_MAX;
+    const struct smb_read_req *req = r->scratch;
+    struct smb_open *o = request_its_open(s, r);
+    uint32_t max = req->length < PIPE_READ_MAX ? req->length : PIPE_READ_MAX;
     uint8_t *bytes = arena_alloc(&r->arena, (size_t)max + 1);
-    if (bytes == NULL) {
-        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+    if (o == NULL || bytes == NULL) {
+        request_fail(s, r, o == NULL ? STATUS_FILE_CLOSED : STATUS_INSUFFICIENT_RESOURCES);
         return;
     }
     struct writer data = writer_of(bytes, max);
     size_t more = 0;
-    status = rpc_pipe_read(o->pipe, &data, max, &more);
+    ntstatus status = rpc_pipe_read(o->pipe, &data, max, &more);
+    bool may_sleep = r->last_part && r->async_id == 0 && r->conn->parked < SMB_PARKED_MAX;
+    if (status == STATUS_PIPE_EMPTY && may_sleep) {
+        r->on_idle = read_message;
+        request_park(s, r);
+        return;
+    }
     if (status_is_error(status)) {
         request_fail(s, r, status);
         return;
@@ -161,71 +140,224 @@ void pipe_read(struct smb *s, struct smb_request *r)
     request_reply(s, r, status);
 }
 
-void pipe_write(struct smb *s, struct smb_request *r)
+void pipe_read(struct smb *s, struct smb_request *r)
 {
-    struct smb_write_req req;
+    struct smb_read_req *req = request_new(r, struct smb_read_req);
     struct smb_open *o;
-    ntstatus status = smb_write_decode(r->message, &req);
+    ntstatus status =
+        req == NULL ? STATUS_INSUFFICIENT_RESOURCES : smb_read_decode(r->message, req);
     if (status == STATUS_OK)
-        status = request_open(s, r, req.file_id, &o);
-    const struct srvsvc_source *source = status == STATUS_OK ? gather(s, r) : NULL;
-    if (status == STATUS_OK && source == NULL)
-        status = STATUS_INSUFFICIENT_RESOURCES;
+        status = request_open(s, r, req->file_id, &o);
+    r->scratch = req;
     if (status == STATUS_OK)
-        status = rpc_pipe_write(o->pipe, req.data, source);
-    struct writer *w = status == STATUS_OK ? request_writer(s, r, 32) : NULL;
-    if (w == NULL) {
-        if (status != STATUS_OK)
-            request_fail(s, r, status);
-        return;
+        read_message(s, r);
+    else
+        request_fail(s, r, status);
+}
+
+/* A sleeping READ for each message that waits, oldest first. */
+static void wake_readers(struct smb *s, struct smb_open *o)
+{
+    size_t available;
+    uint32_t messages;
+    rpc_pipe_peek(o->pipe, &available, &messages);
+    list_each (link, &o->requests) {
+        struct smb_request *r = container_of(link, struct smb_request, open_link);
+        if (messages > 0 && r->sm.state == REQUEST_PARKED) {
+            messages--;
+            request_wake_later(s, r, STATUS_OK);
+        }
     }
-    smb_write_encode(w, &(struct smb_write_rsp){.count = (uint32_t)req.data.len});
+}
+
+/* ---- WRITE and transactions ---------------------------------------------------------------------
+ */
+
+/* What a WRITE or a transaction has brought; its `scratch`. */
+struct pipe_work {
+    struct slice data; /* not fed yet; within the frame */
+    uint32_t count;
+    bool transceive;
+    struct smb_ioctl_req ioctl;
+};
+
+static void reply_written(struct smb *s, struct smb_request *r, const struct pipe_work *work)
+{
+    struct writer *w = request_writer(s, r, 32);
+    if (w == NULL)
+        return;
+    smb_write_encode(w, &(struct smb_write_rsp){.count = work->count});
     request_reply(s, r, STATUS_OK);
 }
 
-static void transceive(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+static void reply_transceived(struct smb *s, struct smb_request *r, const struct pipe_work *work)
 {
-    uint32_t max = req->max_output_response;
+    uint32_t max = work->ioctl.max_output_response;
     if (max > PIPE_READ_MAX)
         max = PIPE_READ_MAX;
-    const struct srvsvc_source *source = gather(s, r);
     uint8_t *bytes = arena_alloc(&r->arena, (size_t)max + 1);
-    if (source == NULL || bytes == NULL) {
+    if (bytes == NULL) {
         request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
         return;
     }
     struct writer out = writer_of(bytes, max);
-    struct smb_open *o = request_its_open(s, r);
-    ntstatus status = rpc_pipe_transceive(o->pipe, req->input, source, &out, max);
+    ntstatus status = rpc_pipe_read(request_its_open(s, r)->pipe, &out, max, NULL);
     if (status_is_error(status))
         request_fail(s, r, status);
     else
-        ioctl_reply(s, r, req, (struct ioctl_result){status, written(&out)});
+        ioctl_reply(s, r, &work->ioctl, (struct ioctl_result){status, written(&out)});
 }
 
-/* [MS-FSCC] 2.3.46: state, bytes and messages waiting, length of the first. */
+static smb_meta_done on_order_done;
+
+/* Feeds the pipe and answers its calls until all is done, or one waits for the cluster. */
+static void pipe_run(struct smb *s, struct smb_request *r)
+{
+    struct pipe_work *work = r->scratch;
+    struct smb_open *o = request_its_open(s, r);
+    while (rpc_pipe_feed(o->pipe, &work->data)) {
+        const struct rpc_facts *facts = rpc_facts_of(s, r);
+        if (facts == NULL) {
+            request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+            return;
+        }
+        struct rpc_outcome outcome;
+        const struct rpc_order *order = rpc_pipe_answer(o->pipe, facts, NULL);
+        if (order != NULL && !rpc_carry_out(s, r, order, &outcome, on_order_done))
+            return;
+        if (order != NULL)
+            (void)rpc_pipe_answer(o->pipe, facts, &outcome);
+    }
+    ntstatus status = rpc_pipe_status(o->pipe);
+    if (status != STATUS_OK)
+        request_fail(s, r, status);
+    else if (work->transceive)
+        reply_transceived(s, r, work);
+    else
+        reply_written(s, r, work);
+    wake_readers(s, o);
+}
+
+static void on_order_done(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
+{
+    struct smb_open *o = request_its_open(s, r);
+    const struct rpc_facts *facts = rpc_facts_of(s, r);
+    const struct rpc_outcome outcome = {.status = reply->status};
+    if (facts == NULL) {
+        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+        return;
+    }
+    (void)rpc_pipe_answer(o->pipe, facts, &outcome);
+    pipe_run(s, r);
+}
+
+/* One at a time: what somebody writes while a call waits for the cluster comes after it. */
+static void pipe_begin(struct smb *s, struct smb_request *r)
+{
+    const struct pipe_work *work = r->scratch;
+    struct smb_open *o = request_its_open(s, r);
+    size_t available;
+    uint32_t messages;
+    if (o == NULL || o->tree == NULL) {
+        request_fail(s, r, STATUS_FILE_CLOSED);
+        return;
+    }
+    if (table_get(&s->requests, o->pipe_user) != NULL) {
+        open_wait(s, r, o, pipe_begin);
+        return;
+    }
+    rpc_pipe_peek(o->pipe, &available, &messages);
+    if (work->transceive && messages > 0) { /* [MS-FSA] 2.1.5.10.24 */
+        request_fail(s, r, STATUS_PIPE_BUSY);
+        return;
+    }
+    o->pipe_user = r->self;
+    pipe_run(s, r);
+}
+
+void pipe_write(struct smb *s, struct smb_request *r)
+{
+    struct pipe_work *work = request_new(r, struct pipe_work);
+    struct smb_write_req req;
+    struct smb_open *o;
+    ntstatus status =
+        work == NULL ? STATUS_INSUFFICIENT_RESOURCES : smb_write_decode(r->message, &req);
+    if (status == STATUS_OK)
+        status = request_open(s, r, req.file_id, &o);
+    if (status != STATUS_OK) {
+        request_fail(s, r, status);
+        return;
+    }
+    work->data = req.data;
+    work->count = (uint32_t)req.data.len;
+    r->scratch = work;
+    pipe_begin(s, r);
+}
+
+static void transceive(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    struct pipe_work *work = request_new(r, struct pipe_work);
+    if (work == NULL) {
+        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+        return;
+    }
+    *work = (struct pipe_work){.data = req->input, .transceive = true, .ioctl = *req};
+    r->scratch = work;
+    pipe_begin(s, r);
+}
+
+/* [MS-FSCC] 2.3.46: state, bytes and messages waiting, length of the first, and what fits of it. */
 static void peek(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
 {
     enum { PIPE_CONNECTED_STATE = 3, PEEK_SIZE = 16 };
-    uint8_t bytes[PEEK_SIZE];
     size_t available = 0;
-    uint32_t messages = 0;
-    if (req->max_output_response < PEEK_SIZE) {
+    uint32_t messages = 0, max = req->max_output_response;
+    if (max < PEEK_SIZE) {
         request_fail(s, r, STATUS_INVALID_PARAMETER);
         return;
     }
-    rpc_pipe_peek(request_its_open(s, r)->pipe, &available, &messages);
-    struct writer w = writer_of(bytes, sizeof(bytes));
+    if (max > PIPE_READ_MAX)
+        max = PIPE_READ_MAX;
+    uint8_t *bytes = arena_alloc(&r->arena, max);
+    if (bytes == NULL) {
+        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+        return;
+    }
+    const struct rpc_pipe *pipe = request_its_open(s, r)->pipe;
+    rpc_pipe_peek(pipe, &available, &messages);
+    struct writer w = writer_of(bytes, max);
     write_u32(&w, PIPE_CONNECTED_STATE);
     write_u32(&w, (uint32_t)available);
     write_u32(&w, messages);
     write_u32(&w, (uint32_t)available);
-    ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, written(&w)});
+    rpc_pipe_look(pipe, &w, max - PEEK_SIZE);
+    ntstatus status = available > max - PEEK_SIZE ? STATUS_BUFFER_OVERFLOW : STATUS_OK;
+    ioctl_reply(s, r, req, (struct ioctl_result){status, written(&w)});
+}
+
+/* [MS-FSCC] 2.3.49: instances of these pipes are made when they are opened, so there always is one.
+ */
+static void wait_for_pipe(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
+{
+    struct reader in = reader_of(req->input);
+    read_skip(&in, 8);
+    uint32_t len = read_u32(&in);
+    read_skip(&in, 2);
+    struct slice name = read_slice(&in, len);
+    const char *text = in.bad || len % 2 != 0 ? NULL : utf16_to_utf8(name, &r->arena);
+    if (text == NULL)
+        request_fail(s, r, STATUS_INVALID_PARAMETER);
+    else if (rpc_service_find(text) == NULL)
+        request_fail(s, r, STATUS_OBJECT_NAME_NOT_FOUND);
+    else
+        ioctl_reply(s, r, req, (struct ioctl_result){STATUS_OK, {0}});
 }
 
 void pipe_ioctl(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req)
 {
-    if (req->code == FSCTL_PIPE_TRANSCEIVE)
+    if (req->code == FSCTL_PIPE_WAIT)
+        wait_for_pipe(s, r, req);
+    else if (req->code == FSCTL_PIPE_TRANSCEIVE)
         transceive(s, r, req);
     else if (req->code == FSCTL_PIPE_PEEK)
         peek(s, r, req);

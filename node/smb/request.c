@@ -1,6 +1,8 @@
 /* The life of a request: what it waits for, how it is completed, and how it ends when its
  * connection does. See smb_int.h for the states. */
 #include "node/smb/channel.h"
+#include "node/smb/files.h"
+#include "node/smb/smb_int.h"
 
 #include "proto/smb/error.h"
 #include "proto/smb/transform.h"
@@ -66,6 +68,10 @@ void request_part_end(struct smb *s, struct smb_request *r)
     }
     if (r->size_held)
         release_size(s, r, o->inode);
+    if (handle_equal(o->pipe_user, r->self)) {
+        o->pipe_user = (handle){0};
+        open_wake(s, o); /* the next one may write to the pipe */
+    }
     if (parked)
         return; /* a sleeper does not keep its open */
     must(o->busy > 0);

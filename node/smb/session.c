@@ -40,6 +40,7 @@ struct smb_session *session_new(struct smb *s, struct smb_conn *c)
     session->dialect = c->dialect;
     session->cipher = c->cipher;
     session->signing_algorithm = c->signing_algorithm;
+    session->began_ns = session->used_ns = s->now_ns;
     sm_init(&session->sm, "session", session_states, array_len(session_states),
             SESSION_IN_PROGRESS);
     arena_init(&session->arena, s->mem, TOKEN_BYTES_MAX);

@@ -244,6 +244,8 @@ void smb_step(struct smb *s, const struct smb_event *ev, struct smb_effects *out
     s->out = out;
     s->now_ns = s->trace.now_ns = ev->now_ns;
     s->filetime = ev->filetime;
+    if (s->started == 0)
+        s->started = ev->filetime;
     memcpy(s->entropy, ev->entropy, sizeof(s->entropy));
     s->entropy_used = 0;
     on_event(s, ev);

@@ -99,6 +99,7 @@ struct smb_conn {
     uint8_t client_dialects[64]; /* as sent, for VALIDATE_NEGOTIATE_INFO */
     uint32_t client_dialects_len;
     uint16_t server_security_mode;
+    char peer[64], local[64];             /* addresses, as text */
     bool multi_credit, should_sign, gone; /* gone: the shell has reported DISCONNECT */
     uint16_t cipher, signing_algorithm;   /* 0: no encryption */
     uint32_t io_max;
@@ -127,6 +128,7 @@ struct smb_session {
     struct smb_timer expiry;
     struct arena arena; /* token, name */
 
+    uint64_t began_ns, used_ns; /* when it was made, and last asked for something */
     bool signing_required, encrypt;
     Fl__Token *token;               /* NULL until logged on; goes into META commands */
     struct security_token security; /* the same, for checks made here */
@@ -144,12 +146,14 @@ struct smb_tree {
     struct list opens; /* smb_open.tree_link */
     uint32_t open_count;
     bool ipc, gone;
+    uint64_t began_ns;
     /* Copied from the cluster's configuration, kept fresh by tree_config(). */
     char share_name[256];
     uint32_t volume;
     uint64_t root_inode;
     bool scale_out, continuous, encrypt;
     Fl__Leasing leasing;
+    uint32_t caching;    /* of SMB2_SHAREFLAG_*_CACHING */
     uint32_t share_mask; /* the most the share's permissions allow: Open.share_mask */
 };
 
@@ -190,6 +194,7 @@ struct smb_open {
     bool closing;          /* found no more; META Close leaves when busy is 0 */
     handle closer;         /* the CLOSE request that waits for busy to become 1 (itself) */
     struct rpc_pipe *pipe; /* opens of IPC$ */
+    handle pipe_user;      /* the request that has a call of it answered by the cluster */
 
     struct smb_inode *inode; /* NULL: a pipe */
     uint32_t granted_access, maximal_access, create_options;
@@ -332,6 +337,7 @@ struct smb {
 
     /* The step in progress. */
     uint64_t now_ns, filetime;
+    uint64_t started; /* FILETIME of the first step */
     uint64_t entropy[4];
     uint32_t entropy_used; /* bytes */
     uint64_t random;       /* goes on where the event's bits end */
@@ -499,11 +505,17 @@ void tree_doom(struct smb *s, struct smb_tree *t);
 bool tree_unwind(struct smb *s);
 /* The configuration has changed: rights anew, and an end to trees whose share is gone. */
 void tree_config(struct smb *s);
+/* How many trees of this node are connected to the share. */
+uint32_t share_uses(const struct smb *s, const Fl__Share *share);
+/* The share in the configuration; NULL when it is there no more. */
+const Fl__Share *share_of_tree(const struct smb *s, const struct smb_tree *t);
 
 /* open.c calls these never; session and tree teardown do. Out of its tree, ended once idle. */
 void open_doom(struct smb *s, struct smb_open *o);
 /* What sleeps on it is completed with STATUS_NOTIFY_CLEANUP in the work of this step. */
 void open_wake_parked(struct smb *s, struct smb_open *o);
+/* As if its client had closed it, which it has not: it is found no more, and ends once idle. */
+void open_force_close(struct smb *s, struct smb_open *o);
 /* A part has stopped using it: may let the CLOSE or the teardown that waits go on. */
 void open_idle(struct smb *s, struct smb_open *o);
 /* ---- open.c (second half of the folder) ----------------------------------------------------- */

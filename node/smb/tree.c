@@ -78,6 +78,7 @@ static bool take_share(struct smb_tree *t, const Fl__Share *share,
     t->continuous = share->continuous;
     t->encrypt = share->encrypt;
     t->leasing = share->leasing;
+    t->caching = share->caching;
     t->share_mask = share_rights(share, token);
     return true;
 }
@@ -98,6 +99,7 @@ static struct smb_tree *tree_new(struct smb *s, struct smb_session *session)
         return NULL;
     }
     session->next_tree_id++;
+    t->began_ns = s->now_ns;
     t->self = table_add(&s->trees, t);
     must(!handle_none(t->self));
     t->session = session;
@@ -156,12 +158,20 @@ void open_doom(struct smb *s, struct smb_open *o)
     open_idle(s, o);
 }
 
+void open_force_close(struct smb *s, struct smb_open *o)
+{
+    must(!o->closing);
+    o->closing = true;
+    open_wake_parked(s, o);
+    open_idle(s, o);
+}
+
 void open_wake_parked(struct smb *s, struct smb_open *o)
 {
     list_each (link, &o->requests) {
         struct smb_request *r = container_of(link, struct smb_request, open_link);
         if (r->sm.state == REQUEST_PARKED)
-            request_wake_later(s, r, STATUS_NOTIFY_CLEANUP);
+            request_wake_later(s, r, o->pipe != NULL ? STATUS_PIPE_BROKEN : STATUS_NOTIFY_CLEANUP);
     }
 }
 
@@ -181,7 +191,7 @@ void open_idle(struct smb *s, struct smb_open *o)
 
 /* The share a tree was connected to: by its name as the cluster stores it, so no memory is needed
  * and no tree can be lost for the lack of it. */
-static const Fl__Share *share_of(const struct smb *s, const struct smb_tree *t)
+const Fl__Share *share_of_tree(const struct smb *s, const struct smb_tree *t)
 {
     for (size_t i = 0; i < s->cluster->n_shares; i++)
         if (slice_equal(slice_str(s->cluster->shares[i]->name), slice_str(t->share_name)))
@@ -196,7 +206,7 @@ void tree_config(struct smb *s)
     while ((t = table_next(&s->trees, &at)) != NULL) {
         if (t->ipc)
             continue;
-        const Fl__Share *share = share_of(s, t);
+        const Fl__Share *share = share_of_tree(s, t);
         /* A share that was taken away, or given another place, ends for those who use it. */
         if (share == NULL || share->volume != t->volume || share->root_inode != t->root_inode ||
             !take_share(t, share, &t->session->security))
@@ -221,6 +231,7 @@ static void describe(const struct smb *s, const struct smb_request *r, const str
 {
     rsp->share_type = t->ipc ? SMB2_SHARE_TYPE_PIPE : SMB2_SHARE_TYPE_DISK;
     rsp->maximal_access = t->share_mask;
+    rsp->share_flags = t->caching;
     if (r->conn->dialect < SMB_DIALECT_300)
         return;
     if (t->encrypt)
@@ -230,6 +241,15 @@ static void describe(const struct smb *s, const struct smb_request *r, const str
      * create. */
     if (t->scale_out && many_nodes(s))
         rsp->capabilities |= SMB2_SHARE_CAP_SCALEOUT | SMB2_SHARE_CAP_CLUSTER;
+}
+
+uint32_t share_uses(const struct smb *s, const Fl__Share *share)
+{
+    uint32_t uses = 0;
+    handle at = {0};
+    for (const struct smb_tree *t; (t = table_next(&s->trees, &at)) != NULL;)
+        uses += !t->ipc && slice_equal(slice_str(t->share_name), slice_str(share->name));
+    return uses;
 }
 
 static ntstatus connect_share(struct smb *s, struct smb_request *r, struct slice name,
@@ -244,6 +264,8 @@ static ntstatus connect_share(struct smb *s, struct smb_request *r, struct slice
         return STATUS_ACCESS_DENIED;
     if (!ipc && share_rights(share, &session->security) == 0)
         return STATUS_ACCESS_DENIED;
+    if (!ipc && share->uses_max > 0 && share_uses(s, share) >= share->uses_max)
+        return STATUS_REQUEST_NOT_ACCEPTED; /* 3.3.5.7 */
     struct smb_tree *t = tree_new(s, session);
     if (t == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;

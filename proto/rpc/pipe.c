@@ -1,21 +1,10 @@
 #include "proto/rpc/pipe.h"
 #include "proto/base/must.h"
-#include "proto/rpc/wkssvc.h"
 #include <string.h>
 
 #define REPLY_FIRST_TRY 8192u
 #define SCRATCH_MAX (8u << 20)
 #define MESSAGES_BYTES_MAX (8u << 20) /* unread answers that one pipe may hold */
-
-enum pipe_kind { PIPE_SRVSVC, PIPE_WKSSVC, PIPE_KINDS };
-
-static const struct {
-    const char *name, *address;
-    const struct rpc_interface *interface;
-} kinds[PIPE_KINDS] = {
-    [PIPE_SRVSVC] = {"srvsvc", "\\PIPE\\srvsvc", &srvsvc_interface},
-    [PIPE_WKSSVC] = {"wkssvc", "\\PIPE\\wkssvc", &wkssvc_interface},
-};
 
 /* One response PDU that waits to be read. */
 struct message {
@@ -26,54 +15,35 @@ struct message {
 
 struct rpc_pipe {
     struct mem *mem;
-    enum pipe_kind kind;
+    const struct rpc_service *service;
     struct rpc_conn *conn;
+    struct rpc_handles handles;
     bool closed, starved; /* broken protocol; an answer was lost for want of memory */
+
+    /* Calls that are whole, oldest first; the first one is being answered. */
+    struct rpc_effect calls[RPC_CALLS_MAX];
+    uint32_t call_count;
+    struct rpc_order order;
+    bool ordered;         /* and it waits for the outcome */
+    struct arena scratch; /* the order's */
+
     struct message *first, **last;
     size_t queued_bytes;
 };
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
-
-static bool equal_fold(const char *a, const char *b)
-{
-    for (; *a != 0 && lower(*a) == lower(*b); a++)
-        b++;
-    return *a == *b;
-}
-
-static enum pipe_kind find_kind(const char *name)
-{
-    char prefix[6] = {0};
-    size_t len = strlen(name);
-    if (len > 0 && name[0] == '\\')
-        name++, len--;
-    if (len > 5) {
-        memcpy(prefix, name, 5);
-        name += equal_fold(prefix, "pipe\\") ? 5 : 0;
-    }
-    enum pipe_kind kind = 0;
-    while (kind < PIPE_KINDS && !equal_fold(name, kinds[kind].name))
-        kind++;
-    return kind;
-}
-
-bool rpc_pipe_known(const char *name) { return find_kind(name) != PIPE_KINDS; }
-
 struct rpc_pipe *rpc_pipe_new(struct mem *mem, const char *name)
 {
-    enum pipe_kind kind = find_kind(name);
-    if (kind == PIPE_KINDS)
-        return NULL;
-    struct rpc_pipe *p = mem_alloc(mem, sizeof *p);
+    const struct rpc_service *service = rpc_service_find(name);
+    struct rpc_pipe *p = service == NULL ? NULL : mem_alloc(mem, sizeof *p);
     if (p == NULL)
         return NULL;
-    struct rpc_config config = {.interfaces = kinds[kind].interface,
+    struct rpc_config config = {.interfaces = &service->interface,
                                 .interface_count = 1,
                                 .assoc_group = 0x53f0, /* pipes share no context handles */
-                                .secondary_address = kinds[kind].address};
-    *p = (struct rpc_pipe){.mem = mem, .kind = kind, .conn = rpc_conn_new(mem, &config)};
+                                .secondary_address = service->address};
+    *p = (struct rpc_pipe){.mem = mem, .service = service, .conn = rpc_conn_new(mem, &config)};
     p->last = &p->first;
+    arena_init(&p->scratch, mem, SCRATCH_MAX);
     if (p->conn == NULL) {
         mem_free(mem, p, sizeof *p);
         return NULL;
@@ -98,6 +68,7 @@ void rpc_pipe_free(struct rpc_pipe *p)
         return;
     while (p->first != NULL)
         drop_first_message(p);
+    arena_fini(&p->scratch);
     rpc_conn_free(p->conn);
     mem_free(p->mem, p, sizeof *p);
 }
@@ -118,79 +89,30 @@ static void queue_message(struct rpc_pipe *p, struct slice bytes)
     p->queued_bytes += bytes.len;
 }
 
-static uint32_t dispatch(struct rpc_pipe *p, const struct rpc_effect *call,
-                         const struct srvsvc_source *source, struct writer *stub)
-{
-    struct arena scratch;
-    arena_init(&scratch, p->mem, SCRATCH_MAX);
-    uint32_t fault;
-    if (p->kind == PIPE_WKSSVC) {
-        fault = wkssvc_dispatch(call->opnum, call->bytes, source, &scratch, stub);
-    } else {
-        struct srvsvc_call decoded;
-        fault = srvsvc_decode(call->opnum, call->bytes, &decoded);
-        if (fault == 0)
-            fault = srvsvc_reply(&decoded, source, &scratch, stub);
-    }
-    arena_fini(&scratch);
-    return fault;
-}
+/* ---- calls ------------------------------------------------------------------------------------
+ */
 
-/* Answers one call, in a buffer that grows until the answer fits. */
-static void answer(struct rpc_pipe *p, const struct rpc_effect *call,
-                   const struct srvsvc_source *source, struct rpc_effects *out)
-{
-    struct rpc_event e = {
-        .kind = RPC_EVENT_FAULT, .call = call->call, .fault = RPC_FAULT_NO_MEMORY};
-    uint8_t *buffer = NULL;
-    size_t cap = REPLY_FIRST_TRY;
-    for (; cap <= RPC_REPLY_MAX; cap *= 4) {
-        buffer = mem_alloc(p->mem, cap);
-        if (buffer == NULL)
-            break;
-        struct writer stub = writer_of(buffer, cap);
-        e.fault = dispatch(p, call, source, &stub);
-        if (e.fault != 0)
-            break;
-        if (!stub.full) {
-            e.kind = RPC_EVENT_REPLY, e.bytes = written(&stub);
-            break;
-        }
-        e.fault = RPC_FAULT_NO_MEMORY;
-        mem_free(p->mem, buffer, cap);
-        buffer = NULL;
-    }
-    rpc_conn_step(p->conn, &e, out);
-    mem_free(p->mem, buffer, cap);
-}
-
-/* What one batch of effects asks for: messages are queued, calls kept for later. */
-struct pending {
-    struct rpc_effect calls[RPC_CALLS_MAX];
-    uint32_t count;
-};
-
-static void forget_call(struct pending *pending, uint32_t call)
+static void forget_call(struct rpc_pipe *p, uint32_t call)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < pending->count; i++) {
-        if (pending->calls[i].call != call)
-            pending->calls[kept++] = pending->calls[i];
+    for (uint32_t i = 0; i < p->call_count; i++) {
+        if (p->calls[i].call != call)
+            p->calls[kept++] = p->calls[i];
     }
-    pending->count = kept;
+    p->call_count = kept;
 }
 
-static void take_effects(struct rpc_pipe *p, const struct rpc_effects *out, struct pending *pending)
+static void take_effects(struct rpc_pipe *p, const struct rpc_effects *out)
 {
     for (uint32_t i = 0; i < out->count; i++) {
         const struct rpc_effect *e = &out->list[i];
         switch (e->kind) {
         case RPC_EFFECT_SEND: queue_message(p, e->bytes); break;
         case RPC_EFFECT_CALL:
-            must(pending->count < RPC_CALLS_MAX);
-            pending->calls[pending->count++] = *e;
+            must(p->call_count < RPC_CALLS_MAX);
+            p->calls[p->call_count++] = *e;
             break;
-        case RPC_EFFECT_CANCEL: forget_call(pending, e->call); break;
+        case RPC_EFFECT_CANCEL: forget_call(p, e->call); break;
         case RPC_EFFECT_CLOSE: p->closed = true; break;
         case RPC_EFFECT_GSS_ACCEPT:
         case RPC_EFFECT_GSS_UNWRAP:
@@ -199,42 +121,101 @@ static void take_effects(struct rpc_pipe *p, const struct rpc_effects *out, stru
     }
 }
 
-/* Carries out effects until the connection wants nothing more. */
-static void settle(struct rpc_pipe *p, const struct srvsvc_source *source, struct rpc_effects *out)
+/* Steps the connection by one event, and on until it wants nothing more or a call is whole. */
+static void step(struct rpc_pipe *p, const struct rpc_event *event)
 {
-    struct pending pending = {.count = 0};
-    for (;;) {
-        take_effects(p, out, &pending);
-        if (p->closed)
-            return;
-        if (pending.count > 0) {
-            struct rpc_effect call = pending.calls[0];
-            forget_call(&pending, call.call);
-            answer(p, &call, source, out);
-        } else if (out->more) {
-            rpc_conn_step(p->conn, &(struct rpc_event){.kind = RPC_EVENT_RESUME}, out);
-        } else {
-            return;
-        }
+    static const struct rpc_event resume = {.kind = RPC_EVENT_RESUME};
+    struct rpc_effects out;
+    rpc_conn_step(p->conn, event, &out);
+    take_effects(p, &out);
+    while (out.more && !p->closed && p->call_count == 0) {
+        rpc_conn_step(p->conn, &resume, &out);
+        take_effects(p, &out);
     }
+    if (p->closed)
+        p->call_count = 0;
 }
 
-ntstatus rpc_pipe_write(struct rpc_pipe *p, struct slice data, const struct srvsvc_source *source)
+bool rpc_pipe_feed(struct rpc_pipe *p, struct slice *data)
 {
-    while (data.len > 0 && !p->closed && !p->starved) {
+    while (!p->closed && !p->starved && p->call_count == 0 && data->len > 0) {
         size_t room = rpc_conn_room(p->conn);
-        size_t part = data.len < room ? data.len : room;
+        size_t part = data->len < room ? data->len : room;
         must(part > 0);
-        struct rpc_effects out;
-        rpc_conn_step(
-            p->conn,
-            &(struct rpc_event){.kind = RPC_EVENT_BYTES, .bytes = slice_sub(data, 0, part)}, &out);
-        settle(p, source, &out);
-        data = slice_sub(data, part, data.len - part);
+        step(p, &(struct rpc_event){.kind = RPC_EVENT_BYTES, .bytes = slice_sub(*data, 0, part)});
+        *data = slice_sub(*data, part, data->len - part);
     }
+    return p->call_count > 0 && !p->starved;
+}
+
+/* The call's answer in `*buffer`, which grows until it fits. */
+static uint32_t dispatch(struct rpc_pipe *p, struct rpc_ask *ask, uint8_t **buffer, size_t *cap)
+{
+    const struct rpc_effect *call = &p->calls[0];
+    for (*cap = REPLY_FIRST_TRY; *cap <= RPC_REPLY_MAX; *cap *= 4) {
+        *buffer = mem_alloc(p->mem, *cap);
+        if (*buffer == NULL)
+            return RPC_FAULT_NO_MEMORY;
+        *ask->w = writer_of(*buffer, *cap);
+        uint32_t result = rpc_service_call(p->service, call->opnum, call->bytes, ask);
+        if (result != RPC_ANSWERED || !ask->w->full)
+            return result;
+        mem_free(p->mem, *buffer, *cap);
+        *buffer = NULL;
+    }
+    return RPC_FAULT_NO_MEMORY;
+}
+
+const struct rpc_order *rpc_pipe_answer(struct rpc_pipe *p, const struct rpc_facts *facts,
+                                        const struct rpc_outcome *outcome)
+{
+    static const struct rpc_outcome given_up = {.status = STATUS_IO_TIMEOUT};
+    must(p->call_count > 0);
+    if (p->ordered && outcome == NULL)
+        outcome = &given_up;
+    struct writer stub;
+    struct rpc_ask ask = {.facts = facts,
+                          .outcome = outcome,
+                          .handles = &p->handles,
+                          .scratch = &p->scratch,
+                          .w = &stub};
+    uint8_t *buffer = NULL;
+    size_t cap = 0;
+    uint32_t call = p->calls[0].call;
+    uint32_t result = dispatch(p, &ask, &buffer, &cap);
+    bool ordered = result == RPC_ORDERED;
+    must(!ordered || outcome == NULL);
+    p->order = ask.order;
+    p->ordered = ordered;
+    if (!ordered) {
+        struct rpc_event e = {.call = call, .fault = result};
+        e.kind = result == RPC_ANSWERED ? RPC_EVENT_REPLY : RPC_EVENT_FAULT;
+        e.bytes = result == RPC_ANSWERED ? written(&stub) : (struct slice){0};
+        arena_reset(&p->scratch);
+        forget_call(p, call);
+        step(p, &e);
+    }
+    mem_free(p->mem, buffer, cap);
+    return ordered ? &p->order : NULL;
+}
+
+ntstatus rpc_pipe_status(const struct rpc_pipe *p)
+{
     if (p->starved)
         return STATUS_INSUFFICIENT_RESOURCES;
     return p->closed && p->first == NULL ? STATUS_PIPE_DISCONNECTED : STATUS_OK;
+}
+
+/* ---- messages ---------------------------------------------------------------------------------
+ */
+
+void rpc_pipe_look(const struct rpc_pipe *p, struct writer *to, size_t max)
+{
+    const struct message *m = p->first;
+    if (m == NULL)
+        return;
+    size_t left = m->len - m->read;
+    write_bytes(to, slice_of(m->bytes + m->read, left < max ? left : max));
 }
 
 ntstatus rpc_pipe_read(struct rpc_pipe *p, struct writer *to, size_t max, size_t *more)
@@ -246,7 +227,7 @@ ntstatus rpc_pipe_read(struct rpc_pipe *p, struct writer *to, size_t max, size_t
         return p->closed || p->starved ? STATUS_PIPE_DISCONNECTED : STATUS_PIPE_EMPTY;
     size_t left = m->len - m->read;
     size_t part = left < max ? left : max;
-    write_bytes(to, slice_of(m->bytes + m->read, part));
+    rpc_pipe_look(p, to, max);
     if (to->full)
         return STATUS_INSUFFICIENT_RESOURCES;
     m->read += part;
@@ -257,15 +238,6 @@ ntstatus rpc_pipe_read(struct rpc_pipe *p, struct writer *to, size_t max, size_t
     if (more != NULL)
         *more = left - part;
     return STATUS_BUFFER_OVERFLOW;
-}
-
-ntstatus rpc_pipe_transceive(struct rpc_pipe *p, struct slice data,
-                             const struct srvsvc_source *source, struct writer *to, size_t max)
-{
-    if (p->first != NULL)
-        return STATUS_PIPE_BUSY;
-    ntstatus status = rpc_pipe_write(p, data, source);
-    return status == STATUS_OK ? rpc_pipe_read(p, to, max, NULL) : status;
 }
 
 void rpc_pipe_peek(const struct rpc_pipe *p, size_t *available, uint32_t *messages)

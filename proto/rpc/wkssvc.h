@@ -1,13 +1,26 @@
 #pragma once
-/* [MS-WKST] NetrWkstaGetInfo level 100: the name and version Windows asks of a server it
- * browses. */
-#include "proto/rpc/srvsvc.h"
+/* [MS-WKST], the workstation service: what this machine is as a client, which is hardly one.
+ * Clients ask for its name, version and domain; everything else is refused. */
+#include "proto/rpc/service.h"
 
-/* 6bffd098-a112-3610-9833-46c3f87e345a version 1.0. */
-extern const struct rpc_interface wkssvc_interface;
-
-#define WKSSVC_NETR_WKSTA_GET_INFO 0u
-
-/* The whole of a request. 0 or a fault status; `stub->full`: again with a larger buffer. */
-uint32_t wkssvc_dispatch(uint16_t opnum, struct slice request, const struct srvsvc_source *source,
-                         struct arena *scratch, struct writer *stub);
+enum wkssvc_opnum {
+    WKSSVC_NETR_WKSTA_GET_INFO = 0,
+    WKSSVC_NETR_WKSTA_SET_INFO = 1,
+    WKSSVC_NETR_WKSTA_USER_ENUM = 2,
+    WKSSVC_NETR_WKSTA_TRANSPORT_ENUM = 5,
+    WKSSVC_NETR_WKSTA_TRANSPORT_ADD = 6,
+    WKSSVC_NETR_WKSTA_TRANSPORT_DEL = 7,
+    WKSSVC_NETR_USE_ADD = 8,
+    WKSSVC_NETR_USE_DEL = 10,
+    WKSSVC_NETR_WORKSTATION_STATISTICS_GET = 13,
+    WKSSVC_NETR_GET_JOIN_INFORMATION = 20,
+    WKSSVC_NETR_JOIN_DOMAIN2 = 22,
+    WKSSVC_NETR_UNJOIN_DOMAIN2 = 23,
+    WKSSVC_NETR_RENAME_MACHINE_IN_DOMAIN2 = 24,
+    WKSSVC_NETR_VALIDATE_NAME2 = 25,
+    WKSSVC_NETR_ADD_ALTERNATE_COMPUTER_NAME = 27,
+    WKSSVC_NETR_REMOVE_ALTERNATE_COMPUTER_NAME = 28,
+    WKSSVC_NETR_SET_PRIMARY_COMPUTER_NAME = 29,
+    WKSSVC_NETR_ENUMERATE_COMPUTER_NAMES = 30,
+    WKSSVC_OPNUMS = 31,
+};

@@ -1,6 +1,5 @@
-/* Every decoder of a call's stub: srvsvc, endpoint mapper, witness. The first byte chooses. */
+/* Every decoder of a call's stub: endpoint mapper, witness. The first byte chooses. */
 #include "proto/rpc/epm.h"
-#include "proto/rpc/srvsvc.h"
 #include "proto/rpc/swn.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data, size);
     uint16_t opnum = opnums[size > 0 ? copy[0] % 10 : 0];
     struct slice stub = slice_of(copy + (size > 0), size - (size > 0));
-    struct srvsvc_call srvsvc;
     struct swn_call swn;
     struct epm_map_call map;
-    (void)srvsvc_decode(opnum, stub, &srvsvc);
     (void)swn_decode(opnum, stub, &swn);
     (void)epm_decode_map(stub, &map);
     struct swn_address address;

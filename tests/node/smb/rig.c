@@ -237,6 +237,7 @@ static void answer_auth(struct rig *g, const struct rig_op *op)
         .expires = g->expires_s == 0 ? 0 : now + g->expires_s * 10000000,
         .anonymous = g->anonymous,
         .guest = g->guest,
+        .administrator = g->administrator,
     };
     struct smb_event ev = {.type = SMB_EV_AUTH, .auth = {.token = op->token}};
     ev.auth.blob = slice_str("reply");

@@ -64,6 +64,7 @@ struct rig {
     bool anonymous, guest;              /* what GSSAPI says of everybody */
     uint8_t user;                       /* 0: the user; others are others */
     uint64_t expires_s;                 /* how long a logon lasts; 0: for ever */
+    bool administrator;
 };
 
 void rig_init(struct rig *g);

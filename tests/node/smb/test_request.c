@@ -1,5 +1,5 @@
 /* Compounds, waiting, cancelling, and ends in the middle of things.
- * covers: cancel.c compound.c small.c check.c pipe.c */
+ * covers: cancel.c compound.c small.c check.c */
 #include "tests/lib/unit.h"
 #include "tests/node/smb/rig.h"
 
@@ -410,52 +410,6 @@ static void test_no_memory(void **state)
     assert_true(nth > 20);
 }
 
-/* ---- IPC$ ------------------------------------------------------------------------------------ */
-
-/* [C706] 12.6.4.3: bind to srvsvc 3.0 over NDR 2.0. */
-static const uint8_t bind_pdu[72] = {
-    5,    0,    11,   3,    0x10, 0,    0,    0,    72,   0,    0,    0,    1,    0,    0,
-    0,    0xD0, 0x16, 0xD0, 0x16, 0,    0,    0,    0,    1,    0,    0,    0,    0,    0,
-    1,    0,    0xC8, 0x4F, 0x32, 0x4B, 0x70, 0x16, 0xD3, 0x01, 0x12, 0x78, 0x5A, 0x47, 0xBF,
-    0x6E, 0xE1, 0x88, 3,    0,    0,    0,    0x04, 0x5D, 0x88, 0x8A, 0xEB, 0x1C, 0xC9, 0x11,
-    0x9F, 0xE8, 0x08, 0x00, 0x2B, 0x10, 0x48, 0x60, 2,    0,    0,    0};
-
-static ntstatus read_pipe(struct smb_file_id id, uint32_t len, struct smb_read_answer *a)
-{
-    struct smb_read_req req = {.length = len, .file_id = id};
-    smb_read_req_encode(client_begin(&cl, SMB2_READ, 0), &req);
-    ntstatus status = client_call(&cl);
-    if (!status_is_error(status))
-        assert_int_equal(smb_read_answer_decode(cl.message, a), STATUS_OK);
-    return status;
-}
-
-static void test_pipe(void **state)
-{
-    (void)state;
-    struct smb_file_id id, none;
-    struct smb_read_answer a;
-    client_ready(&cl, &rig, SMB_DIALECT_311);
-    assert_int_equal(client_tree(&cl, "\\\\s\\IPC$"), STATUS_OK);
-    rig_lease(&rig, false); /* pipes do not need it */
-    assert_int_equal(client_create(&cl, "nopipe", &none), STATUS_OBJECT_NAME_NOT_FOUND);
-    assert_int_equal(client_create(&cl, "srvsvc", &id), STATUS_OK);
-    assert_int_equal(read_pipe(id, 1024, &a), STATUS_PIPE_EMPTY);
-    struct slice pdu = slice_of(bind_pdu, sizeof(bind_pdu));
-    struct smb_write_req write = {.file_id = id, .data = pdu, .length = (uint32_t)pdu.len};
-    smb_write_req_encode(client_begin(&cl, SMB2_WRITE, 0), &write);
-    assert_int_equal(client_call(&cl), STATUS_OK);
-    assert_int_equal(read_pipe(id, 20, &a), STATUS_BUFFER_OVERFLOW);
-    assert_int_equal(a.data.len, 20);
-    assert_int_equal(a.data.at[2], 12); /* bind_ack */
-    uint32_t rest = a.remaining;
-    assert_int_equal(read_pipe(id, 1024, &a), STATUS_OK);
-    assert_int_equal(a.data.len, rest);
-    assert_int_equal(client_close(&cl, id), STATUS_OK);
-    assert_int_equal(client_close(&cl, id), STATUS_FILE_CLOSED);
-    assert_int_equal(client_create(&cl, "srvsvc", &id), STATUS_OK); /* and one left behind */
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -478,7 +432,6 @@ int main(void)
         T(test_waits_at_the_coordinator),
         T(test_disconnect_amid_wait),
         cmocka_unit_test(test_no_memory),
-        T(test_pipe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

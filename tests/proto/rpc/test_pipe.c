@@ -1,47 +1,22 @@
-/* covers: pipe.c srvsvc.c wkssvc.c */
-#include "tests/lib/unit.h"
-
-#include "proto/base/must.h"
+/* covers: pipe.c service.c */
 #include "proto/rpc/dcerpc_pdu.h"
-#include "proto/rpc/ndr.h"
 #include "proto/rpc/pipe.h"
 #include "proto/rpc/wkssvc.h"
-#include "tests/lib/faults.h"
 #include "tests/lib/hex.h"
-#include <string.h>
+#include "tests/proto/rpc/facts.h"
 
 /* Requests as Samba's NDR library packs them. */
 #define ENUM_LEVEL_1                                                                               \
     "000002000b000000000000000b0000005c005c00310030002e0030002e0030002e0031000000000001000000"     \
     "01000000040002000000000000000000ffffffff0800020000000000"
-#define GET_INFO_VMS_LEVEL_2                                                                       \
-    "00000200040000000000000004000000730072007600000004000000000000000400000076006d0073000000"     \
-    "02000000"
 #define SERVER_INFO_101 "00000200040000000000000004000000730072007600000065000000"
-
-static const struct srvsvc_share shares[] = {
-    {.name = {(const uint8_t *)"vms", 3},
-     .comment = {(const uint8_t *)"disks", 5},
-     .path = {(const uint8_t *)"C:\\vol1\\vms", 11},
-     .type = STYPE_DISKTREE | STYPE_CLUSTER_SOFS,
-     .flags_1005 = SHI1005_FLAGS_ENABLE_CA},
-    {.name = {(const uint8_t *)"\xff", 1}},
-    {.name = {(const uint8_t *)"IPC$", 4}, .type = STYPE_IPC | STYPE_SPECIAL},
-};
-
-static struct srvsvc_source source(bool administrator)
-{
-    return (struct srvsvc_source){.server_name = slice_str("FLOTILLA"),
-                                  .server_comment = slice_str("files"),
-                                  .shares = shares,
-                                  .share_count = array_len(shares),
-                                  .administrator = administrator};
-}
+#define SESSION_ENUM                                                                               \
+    "00000000 00000000 00000000 00000000 00000000 00000200 00000000 00000000 ffffffff 00000000"
 
 struct fixture {
-    struct mem mem;
+    struct asker asker; /* facts and memory */
+    struct mem *mem;
     struct rpc_pipe *p;
-    struct srvsvc_source source;
     uint8_t bytes[8192], out[1 << 16];
     struct writer w, to;
 };
@@ -87,18 +62,29 @@ static struct slice request(struct fixture *f, uint16_t opnum, const char *hex)
     return pdu_end(f);
 }
 
+/* Writes, and answers every call at once. */
+static ntstatus put(struct fixture *f, struct slice data)
+{
+    while (rpc_pipe_feed(f->p, &data))
+        assert_null(rpc_pipe_answer(f->p, &f->asker.facts, NULL));
+    return rpc_pipe_status(f->p);
+}
+
+static ntstatus transceive(struct fixture *f, struct slice data, size_t max)
+{
+    ntstatus status = put(f, data);
+    f->to = writer_of(f->out, sizeof f->out);
+    return status == STATUS_OK ? rpc_pipe_read(f->p, &f->to, max, NULL) : status;
+}
+
 static void setup(struct fixture *f, const char *name, bool administrator)
 {
     memset(f, 0, sizeof *f);
-    f->mem = test_mem(SIZE_MAX);
-    f->p = rpc_pipe_new(&f->mem, name);
+    asker_init(&f->asker, administrator);
+    f->mem = &f->asker.mem;
+    f->p = rpc_pipe_new(f->mem, name);
     assert_non_null(f->p);
-    f->source = source(administrator);
-    f->to = writer_of(f->out, sizeof f->out);
-    const struct rpc_interface *i = f->p != NULL && strlen(name) > 0 && strstr(name, "wks") != NULL
-                                        ? &wkssvc_interface
-                                        : &srvsvc_interface;
-    assert_int_equal(rpc_pipe_transceive(f->p, bind(f, i), &f->source, &f->to, sizeof f->out),
+    assert_int_equal(transceive(f, bind(f, &rpc_service_find(name)->interface), sizeof f->out),
                      STATUS_OK);
     assert_int_equal(f->out[2], RPC_BIND_ACK);
 }
@@ -106,33 +92,7 @@ static void setup(struct fixture *f, const char *name, bool administrator)
 static void teardown(struct fixture *f)
 {
     rpc_pipe_free(f->p);
-    test_mem_check(&f->mem);
-}
-
-/* The stub of the answer to one request. */
-static struct reader ask(struct fixture *f, uint16_t opnum, const char *hex)
-{
-    f->to = writer_of(f->out, sizeof f->out);
-    assert_int_equal(
-        rpc_pipe_transceive(f->p, request(f, opnum, hex), &f->source, &f->to, sizeof f->out),
-        STATUS_OK);
-    struct slice all = written(&f->to);
-    assert_int_equal(f->out[2], RPC_RESPONSE);
-    return reader_of(slice_sub(all, 24, all.len - 24));
-}
-
-static uint32_t last_word(struct reader r)
-{
-    read_skip(&r, r.all.len - 4);
-    return read_u32(&r);
-}
-
-static bool is_utf16(struct slice s, const char *text)
-{
-    bool same = s.len == strlen(text) * 2;
-    for (size_t i = 0; same && i < s.len; i += 2)
-        same = s.at[i] == (uint8_t)text[i / 2] && s.at[i + 1] == 0;
-    return same;
+    asker_fini(&f->asker);
 }
 
 static void names_are_known(void **state)
@@ -145,87 +105,15 @@ static void names_are_known(void **state)
                 {"SRVSVC", true},
                 {"PIPE\\srvsvc", true},
                 {"\\pipe\\Wkssvc", true},
-                {"lsarpc", false},
+                {"spoolss", false},
                 {"srvsvc2", false},
                 {"", false},
                 {"srvsv", false},
                 {"pipe\\", false}};
     for (size_t i = 0; i < array_len(rows); i++)
-        assert_row(rows[i].name, rpc_pipe_known(rows[i].name) == rows[i].known);
+        assert_row(rows[i].name, (rpc_service_find(rows[i].name) != NULL) == rows[i].known);
     struct mem mem = test_mem(SIZE_MAX);
-    assert_null(rpc_pipe_new(&mem, "lsarpc"));
-}
-
-static void shares_are_listed(void **state)
-{
-    (void)state;
-    struct fixture f;
-    setup(&f, "srvsvc", false);
-    struct reader r = ask(&f, SRVSVC_NETR_SHARE_ENUM, ENUM_LEVEL_1);
-    assert_int_equal(ndr_read_u32(&r), 1);
-    assert_int_equal(ndr_read_u32(&r), 1);
-    assert_true(ndr_read_pointer(&r));
-    assert_int_equal(ndr_read_u32(&r), 2); /* the name that is no UTF-8 is left out */
-    assert_true(ndr_read_pointer(&r));
-    assert_int_equal(ndr_read_u32(&r), 2);
-    assert_true(ndr_read_pointer(&r));
-    assert_int_equal(ndr_read_u32(&r), STYPE_DISKTREE); /* [MS-SRVS] 2.2.2.4: no cluster bits */
-    assert_true(ndr_read_pointer(&r));
-    assert_true(ndr_read_pointer(&r));
-    assert_int_equal(ndr_read_u32(&r), STYPE_IPC | STYPE_SPECIAL);
-    assert_true(ndr_read_pointer(&r));
-    assert_true(is_utf16(ndr_read_string(&r, 64), "vms"));
-    assert_true(is_utf16(ndr_read_string(&r, 64), "disks"));
-    assert_true(is_utf16(ndr_read_string(&r, 64), "IPC$"));
-    assert_true(is_utf16(ndr_read_string(&r, 64), ""));
-    assert_int_equal(ndr_read_u32(&r), 2);
-    assert_true(ndr_read_pointer(&r));
-    assert_int_equal(ndr_read_u32(&r), 0);
-    assert_int_equal(ndr_read_u32(&r), WERR_OK);
-    assert_int_equal(read_left(&r), 0);
-    assert_false(r.bad);
-    teardown(&f);
-}
-
-static void paths_are_for_administrators(void **state)
-{
-    (void)state;
-    struct fixture f;
-    setup(&f, "srvsvc", false);
-    struct reader r = ask(&f, SRVSVC_NETR_SHARE_GET_INFO, GET_INFO_VMS_LEVEL_2);
-    assert_int_equal(last_word(r), WERR_ACCESS_DENIED);
-    f.source.administrator = true;
-    r = ask(&f, SRVSVC_NETR_SHARE_GET_INFO, GET_INFO_VMS_LEVEL_2);
-    assert_int_equal(ndr_read_u32(&r), 2);
-    assert_true(ndr_read_pointer(&r));
-    read_skip(&r, 8 * 4);
-    assert_true(is_utf16(ndr_read_string(&r, 64), "vms"));
-    assert_true(is_utf16(ndr_read_string(&r, 64), "disks"));
-    assert_true(is_utf16(ndr_read_string(&r, 64), "C:\\vol1\\vms"));
-    assert_int_equal(last_word(r), WERR_OK);
-    f.source.share_count = 0;
-    r = ask(&f, SRVSVC_NETR_SHARE_GET_INFO, GET_INFO_VMS_LEVEL_2);
-    assert_int_equal(last_word(r), NERR_NET_NAME_NOT_FOUND);
-    teardown(&f);
-}
-
-static void the_server_is_described(void **state)
-{
-    (void)state;
-    struct fixture f;
-    setup(&f, "srvsvc", false);
-    struct reader r = ask(&f, SRVSVC_NETR_SERVER_GET_INFO, SERVER_INFO_101);
-    read_skip(&r, 8 * 4);
-    assert_true(is_utf16(ndr_read_string(&r, 64), "FLOTILLA"));
-    assert_true(is_utf16(ndr_read_string(&r, 64), "files"));
-    assert_int_equal(ndr_read_u32(&r), WERR_OK);
-    teardown(&f);
-    setup(&f, "wkssvc", false);
-    r = ask(&f, WKSSVC_NETR_WKSTA_GET_INFO, "00000000 64000000");
-    read_skip(&r, 7 * 4);
-    assert_true(is_utf16(ndr_read_string(&r, 64), "FLOTILLA"));
-    assert_int_equal(last_word(r), WERR_OK);
-    teardown(&f);
+    assert_null(rpc_pipe_new(&mem, "spoolss"));
 }
 
 static void other_calls_are_faults(void **state)
@@ -236,7 +124,7 @@ static void other_calls_are_faults(void **state)
         uint16_t opnum;
         uint32_t fault;
     } rows[] = {
-        {"NetrShareAdd", "00", 14, RPC_FAULT_OP_RANGE},
+        {"NetrShareAdd, cut off", "00", 14, RPC_FAULT_NDR},
         {"far away", "", 65535, RPC_FAULT_OP_RANGE},
         {"cut off", "00000000 01000000", SRVSVC_NETR_SHARE_ENUM, RPC_FAULT_NDR},
         {"a union of another level", "00000000 01000000 02000000 00000000 ffffffff 00000000",
@@ -245,9 +133,7 @@ static void other_calls_are_faults(void **state)
     for (size_t i = 0; i < array_len(rows); i++) {
         struct fixture f;
         setup(&f, "srvsvc", true);
-        f.to = writer_of(f.out, sizeof f.out);
-        assert_int_equal(rpc_pipe_transceive(f.p, request(&f, rows[i].opnum, rows[i].hex),
-                                             &f.source, &f.to, sizeof f.out),
+        assert_int_equal(transceive(&f, request(&f, rows[i].opnum, rows[i].hex), sizeof f.out),
                          STATUS_OK);
         struct reader r = reader_of(written(&f.to));
         read_skip(&r, 24);
@@ -266,10 +152,13 @@ static void messages_are_read_piece_by_piece(void **state)
     f.to = writer_of(f.out, sizeof f.out);
     assert_int_equal(rpc_pipe_read(f.p, &f.to, 100, &more), STATUS_PIPE_EMPTY);
     struct slice q = request(&f, SRVSVC_NETR_SHARE_ENUM, ENUM_LEVEL_1);
-    assert_int_equal(rpc_pipe_write(f.p, q, &f.source), STATUS_OK);
+    assert_int_equal(put(&f, q), STATUS_OK);
     rpc_pipe_peek(f.p, &available, &messages);
     assert_int_equal(messages, 1);
-    assert_int_equal(rpc_pipe_transceive(f.p, q, &f.source, &f.to, 100), STATUS_PIPE_BUSY);
+    rpc_pipe_look(f.p, &f.to, 16);
+    assert_int_equal(f.to.pos, 16);
+    assert_int_equal(f.out[2], RPC_RESPONSE);
+    f.to.pos = 0;
     assert_int_equal(rpc_pipe_read(f.p, &f.to, 100, &more), STATUS_BUFFER_OVERFLOW);
     assert_int_equal(more, available - 100);
     assert_int_equal(rpc_pipe_read(f.p, &f.to, 4000, &more), STATUS_OK);
@@ -281,15 +170,11 @@ static void messages_are_read_piece_by_piece(void **state)
 static void many_shares_come_in_fragments(void **state)
 {
     (void)state;
-    static struct srvsvc_share many[500];
     struct fixture f;
     setup(&f, "srvsvc", false);
-    for (size_t i = 0; i < array_len(many); i++)
-        many[i] = shares[0];
-    f.source.shares = many;
-    f.source.share_count = array_len(many);
+    f.asker.facts.share_count = 500; /* the same ones again and again */
     struct slice q = request(&f, SRVSVC_NETR_SHARE_ENUM, ENUM_LEVEL_1);
-    assert_int_equal(rpc_pipe_write(f.p, q, &f.source), STATUS_OK);
+    assert_int_equal(put(&f, q), STATUS_OK);
     uint32_t fragments = 0;
     uint8_t flags = 0;
     while (!(flags & PFC_LAST_FRAG)) {
@@ -317,13 +202,79 @@ static void pipelined_requests(void **state)
         f.bytes[12] = (uint8_t)(10 + i);
         write_bytes(&w, q);
     }
-    assert_int_equal(rpc_pipe_write(f.p, written(&w), &f.source), STATUS_OK);
+    assert_int_equal(put(&f, written(&w)), STATUS_OK);
     for (uint32_t i = 0; i < 20; i++) {
         f.to = writer_of(f.out, sizeof f.out);
         assert_int_equal(rpc_pipe_read(f.p, &f.to, sizeof f.out, NULL), STATUS_OK);
         assert_int_equal(f.out[12], 10 + i);
     }
     teardown(&f);
+}
+
+/* A call that orders something waits for it, and those behind it wait for the call. */
+static void orders_are_waited_for(void **state)
+{
+    (void)state;
+    static const struct rpc_outcome outcome = {.status = STATUS_OK};
+    struct fixture f;
+    setup(&f, "srvsvc", true);
+    for (int given_up = 0; given_up < 2; given_up++) {
+        uint8_t two[512];
+        struct writer w = writer_of(two, sizeof two);
+        write_bytes(&w, request(&f, SRVSVC_NETR_SESSION_ENUM, SESSION_ENUM));
+        struct slice second = request(&f, SRVSVC_NETR_SERVER_GET_INFO, SERVER_INFO_101);
+        f.bytes[12] = 77;
+        write_bytes(&w, second);
+        struct slice data = written(&w), nothing = {0};
+        assert_true(rpc_pipe_feed(f.p, &data));
+        const struct rpc_order *order = rpc_pipe_answer(f.p, &f.asker.facts, NULL);
+        assert_non_null(order);
+        assert_int_equal(order->kind, RPC_LIST_SESSIONS);
+        assert_true(rpc_pipe_feed(f.p, &nothing));
+        f.to = writer_of(f.out, sizeof f.out);
+        assert_int_equal(rpc_pipe_read(f.p, &f.to, 9999, NULL), STATUS_PIPE_EMPTY);
+        assert_null(rpc_pipe_answer(f.p, &f.asker.facts, given_up ? NULL : &outcome));
+        assert_int_equal(rpc_pipe_read(f.p, &f.to, 9999, NULL), STATUS_OK);
+        struct reader r = reader_of(written(&f.to));
+        assert_int_equal(f.out[2], RPC_RESPONSE);
+        r.pos = r.all.len - 4;
+        assert_int_equal(read_u32(&r), given_up ? WERR_NOT_ENOUGH_MEMORY : WERR_OK);
+        assert_int_equal(put(&f, data), STATUS_OK);
+        f.to = writer_of(f.out, sizeof f.out);
+        assert_int_equal(rpc_pipe_read(f.p, &f.to, 9999, NULL), STATUS_OK);
+        assert_int_equal(f.out[12], 77);
+    }
+    teardown(&f);
+}
+
+static void handles(void **state)
+{
+    (void)state;
+    struct rpc_handles h = {0};
+    uint8_t bytes[(RPC_HANDLES_MAX + 1) * RPC_HANDLE_SIZE];
+    struct writer w = writer_of(bytes, sizeof bytes);
+    uint32_t value;
+    for (uint32_t i = 0; i <= RPC_HANDLES_MAX; i++)
+        assert_int_equal(rpc_handle_open(&h, 7, i, &w), i < RPC_HANDLES_MAX);
+    struct reader r = reader_of(written(&w));
+    assert_true(rpc_handle_read(&h, 7, &r, &value));
+    assert_int_equal(value, 0);
+    assert_false(rpc_handle_read(&h, 8, &r, &value)); /* of another kind */
+    r.pos = 0;
+    assert_true(rpc_handle_close(&h, &r));
+    r.pos = 0;
+    assert_false(rpc_handle_read(&h, 7, &r, NULL));
+    r.pos = 0;
+    assert_false(rpc_handle_close(&h, &r));
+    w.pos = 0;
+    assert_true(rpc_handle_open(&h, 7, 99, &w));
+    r.pos = 0;
+    assert_true(rpc_handle_read(&h, 7, &r, &value));
+    assert_int_equal(value, 99);
+    r.pos = RPC_HANDLES_MAX * RPC_HANDLE_SIZE;
+    assert_false(rpc_handle_read(&h, 7, &r, NULL)); /* null */
+    r.pos = sizeof bytes - 4;
+    assert_false(rpc_handle_read(&h, 7, &r, NULL)); /* cut off */
 }
 
 static void nonsense_breaks_the_pipe(void **state)
@@ -333,8 +284,8 @@ static void nonsense_breaks_the_pipe(void **state)
     setup(&f, "srvsvc", false);
     uint8_t nonsense[64] = {0};
     struct slice s = slice_of(nonsense, sizeof nonsense);
-    assert_int_equal(rpc_pipe_write(f.p, s, &f.source), STATUS_PIPE_DISCONNECTED);
-    assert_int_equal(rpc_pipe_write(f.p, s, &f.source), STATUS_PIPE_DISCONNECTED);
+    assert_int_equal(put(&f, s), STATUS_PIPE_DISCONNECTED);
+    assert_int_equal(put(&f, s), STATUS_PIPE_DISCONNECTED);
     assert_int_equal(rpc_pipe_read(f.p, &f.to, 100, NULL), STATUS_PIPE_DISCONNECTED);
     teardown(&f);
 }
@@ -346,9 +297,8 @@ static void memory_may_be_refused(void **state)
         struct fixture f;
         setup(&f, "srvsvc", false);
         faults_arm(nth);
-        f.to = writer_of(f.out, sizeof f.out);
-        ntstatus s = rpc_pipe_transceive(f.p, request(&f, SRVSVC_NETR_SHARE_ENUM, ENUM_LEVEL_1),
-                                         &f.source, &f.to, sizeof f.out);
+        ntstatus s =
+            transceive(&f, request(&f, SRVSVC_NETR_SHARE_ENUM, ENUM_LEVEL_1), sizeof f.out);
         bool fired = faults_fired();
         assert_true(s == STATUS_OK || (fired && s == STATUS_INSUFFICIENT_RESOURCES));
         teardown(&f);
@@ -361,13 +311,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_known),
-        cmocka_unit_test(shares_are_listed),
-        cmocka_unit_test(paths_are_for_administrators),
-        cmocka_unit_test(the_server_is_described),
         cmocka_unit_test(other_calls_are_faults),
         cmocka_unit_test(messages_are_read_piece_by_piece),
         cmocka_unit_test(many_shares_come_in_fragments),
         cmocka_unit_test(pipelined_requests),
+        cmocka_unit_test(orders_are_waited_for),
+        cmocka_unit_test(handles),
         cmocka_unit_test(nonsense_breaks_the_pipe),
         cmocka_unit_test(memory_may_be_refused),
     };
