@@ -295,6 +295,12 @@ static void on_notice(struct node *n, const Fl__Notice *notice)
         ev->watch.deleted = notice->watch->deleted;
         break;
     }
+    case FL__NOTICE__BODY_LEASE_BREAK:
+        to_smb(n, SMB_EV_LEASE_BREAK)->lease_break = notice->lease_break;
+        break;
+    case FL__NOTICE__BODY_OPLOCK_BREAK:
+        to_smb(n, SMB_EV_OPLOCK_BREAK)->oplock_break = notice->oplock_break;
+        break;
     case FL__NOTICE__BODY_OPENS_LOST: /* only whole shares are closed so: their trees go by CONFIG
                                        */
     case FL__NOTICE__BODY_CONFIG_CHANGED:

@@ -152,6 +152,8 @@ static const char *check_open(const struct meta *m, const struct open *o)
         return "an open's id was never given";
     if (o->node->state != FL__NODE_STATE__NODE_UP)
         return "an open's node is not up";
+    if (o->lease != NULL && o->lease->inode != o->inode)
+        return "an open's lease is another file's";
     if (o->granted == 0 || (o->share_access & ~FILE_SHARE_VALID) != 0)
         return "an open has no right";
     if (o->watches ? o->inode->stream || !is_directory(o->inode)
@@ -230,6 +232,13 @@ const char *meta_violated(const struct meta *m)
     for (const struct invalidation *v = invalidation_first(m); v != NULL && bad == NULL;
          v = invalidation_next(v))
         bad = check_invalidation(m, v);
+    for (const struct lease *l = lease_first(m); l != NULL && bad == NULL; l = lease_next(l)) {
+        bad = lease_violated(m, l);
+        for (const struct list *at = l->waits.next; at != &l->waits && bad == NULL; at = at->next) {
+            const struct wait *w = container_of(at, struct wait, in_blocker);
+            bad = w->invalidation == NULL ? check_wait(w) : "a wait is in another's list";
+        }
+    }
     for (const struct user *u = user_first(m); u != NULL && bad == NULL; u = user_next(u))
         if (u->rid >= m->next_rid)
             bad = "a user's number was never given";

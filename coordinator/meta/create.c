@@ -33,7 +33,9 @@ struct create {
     uint32_t granted, maximal, action;
     bool directory;    /* a directory is asked for, or is there */
     struct open *open; /* fresh */
-    struct blob ea;    /* of the file that is created or overwritten */
+    struct lease_asking caching;
+    enum cache_use use; /* what opening it is to others */
+    struct blob ea;     /* of the file that is created or overwritten */
 };
 
 static bool overwrites(const Fl__Open *c)
@@ -186,6 +188,7 @@ static struct open *open_new(struct work *w)
         return NULL;
     list_init(&o->in_inode);
     list_init(&o->in_node);
+    list_init(&o->in_lease);
     return o;
 }
 
@@ -211,6 +214,7 @@ static void commit_open(struct work *w, struct create *cr, struct inode *i)
     copy_guid(o->create_guid, cr->c->create_guid);
     open_insert(w->m, o);
     reply_open(w, o, cr->action, cr->maximal);
+    lease_attach(w, &cr->caching, o);
 }
 
 static uint32_t attributes_of(const Fl__Open *c)
@@ -287,6 +291,33 @@ static bool needs_ea(const struct create *cr)
     return false;
 }
 
+/* 2.1.5.1.2: sharing, and what others cache. A batch oplock goes first: its client may have closed
+ * the file long ago. Who would violate sharing waits until cached handles have been closed. */
+static ntstatus check_others(struct work *w, struct create *cr)
+{
+    struct inode *i = cr->target;
+    const struct lease *own = cr->caching.held;
+    enum cache_use use = cache_use_of(cr->granted | cr->added, overwrites(cr->c));
+    cr->use = use;
+    ntstatus status = lease_batch(i) ? leases_wait(w, i, use, own) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = check_sharing(cr);
+    if (status == STATUS_SHARING_VIOLATION) {
+        ntstatus waits = leases_wait(w, i, USE_SHARE, own);
+        return waits == STATUS_OK ? status : waits;
+    }
+    return status == STATUS_OK ? leases_wait(w, i, use, own) : status;
+}
+
+/* The last of the first half: the nodes that must let go of what they know. */
+static ntstatus wait_for_nodes(struct work *w, struct create *cr)
+{
+    uint64_t slots = lease_writers(&cr->caching, cr->target);
+    if (overwrites(cr->c))
+        slots |= inode_slots(cr->target) & ~slot_bit(w->node);
+    return wait_for_slots(w, cr->target, slots);
+}
+
 static ntstatus open_existing(struct work *w, struct create *cr)
 {
     struct inode *i = cr->target;
@@ -302,7 +333,7 @@ static ntstatus open_existing(struct work *w, struct create *cr)
     if (status == STATUS_OK)
         status = check_access(cr);
     if (status == STATUS_OK)
-        status = check_sharing(cr);
+        status = check_others(w, cr);
     if (status == STATUS_OK && over && i == cr->place.inode)
         status = ea_merged(w, (struct slice){0}, pb_slice(c->ea), &cr->ea);
     if (status != STATUS_OK)
@@ -310,16 +341,18 @@ static ntstatus open_existing(struct work *w, struct create *cr)
     struct reclaim *fresh = over ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;
     cr->open = open_new(w);
     size_t told = over ? notify_count(i) * (1 + (size_t)i->streams.count) : 0;
-    bool room = cr->open != NULL && (!over || fresh != NULL) &&
-                notify_prepare(w, unlink_notices(w->m, i), told);
-    status = !room ? STATUS_INSUFFICIENT_RESOURCES : over ? wait_for_others(w, i) : STATUS_OK;
+    bool room = cr->open != NULL && (!over || fresh != NULL) && lease_take(w, &cr->caching) &&
+                notify_prepare(w, unlink_notices(w->m, i) + lease_notices(i), told);
+    status = room ? wait_for_nodes(w, cr) : STATUS_INSUFFICIENT_RESOURCES;
     if (status != STATUS_OK) {
+        lease_give_back(w, &cr->caching);
         blob_free(w->m->mem, &cr->ea);
         mem_free(w->m->mem, fresh, sizeof(*fresh));
         mem_free(w->m->mem, cr->open, sizeof(*cr->open));
         return status;
     }
 
+    leases_break(w, i, cr->use, cr->caching.held);
     if (over)
         overwrite(w, cr, fresh);
     cr->action = !over                              ? FILE_OPENED
@@ -411,7 +444,8 @@ static ntstatus create_new(struct work *w, struct create *cr)
     struct inode *i = inode_new(w->m, cr->place.name, cr->directory, d);
     struct inode *s = named ? inode_new(w->m, cr->place.stream, false, NULL) : NULL;
     cr->open = open_new(w);
-    bool room = notify_prepare(w, 0, notify_count_in(cr->place.parent) * (named ? 2 : 1));
+    bool room = lease_take(w, &cr->caching) &&
+                notify_prepare(w, 0, notify_count_in(cr->place.parent) * (named ? 2 : 1));
     status = i == NULL || (named && s == NULL) || cr->open == NULL || !room
                  ? STATUS_INSUFFICIENT_RESOURCES
                  : ea_merged(w, (struct slice){0}, pb_slice(cr->c->ea), &cr->ea);
@@ -422,6 +456,7 @@ static ntstatus create_new(struct work *w, struct create *cr)
             descriptor_put(w->m, d);
         if (s != NULL)
             inode_free(w->m, s);
+        lease_give_back(w, &cr->caching);
         mem_free(w->m->mem, cr->open, sizeof(*cr->open));
         return status;
     }
@@ -445,9 +480,11 @@ static ntstatus create_stream(struct work *w, struct create *cr)
         return status;
     struct inode *s = inode_new(w->m, cr->place.stream, false, NULL);
     cr->open = open_new(w);
-    if (s == NULL || cr->open == NULL || !notify_prepare(w, 0, 2 * notify_count(file))) {
+    bool room = lease_take(w, &cr->caching) && notify_prepare(w, 0, 2 * notify_count(file));
+    if (s == NULL || cr->open == NULL || !room) {
         if (s != NULL)
             inode_free(w->m, s);
+        lease_give_back(w, &cr->caching);
         mem_free(w->m->mem, cr->open, sizeof(*cr->open));
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -463,7 +500,8 @@ static ntstatus create_stream(struct work *w, struct create *cr)
 
 ntstatus apply_open(struct work *w, const Fl__Open *c)
 {
-    struct create cr = {.c = c, .desired = access_map_generic(c->desired_access)};
+    struct create cr = {
+        .c = c, .desired = access_map_generic(c->desired_access), .caching = {.c = c}};
     if (w->node == NULL)
         return STATUS_INVALID_PARAMETER; /* an open belongs to a node */
     ntstatus status = check_parameters(c, cr.desired);
@@ -471,6 +509,9 @@ ntstatus apply_open(struct work *w, const Fl__Open *c)
         status = token_of(w, c->token, (c->options & FILE_OPEN_FOR_BACKUP_INTENT) != 0, &cr.token);
     if (status == STATUS_OK)
         status = find(w, &cr);
+    bool directory = cr.directory && cr.place.stream.len == 0;
+    if (status == STATUS_OK)
+        status = lease_ask(w, &cr.caching, cr.target, directory);
     if (status != STATUS_OK)
         return status;
     if (cr.target != NULL)

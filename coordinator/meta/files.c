@@ -20,6 +20,7 @@ struct inode *inode_new(struct meta *m, struct slice name, bool directory, struc
     i->descriptor = d;
     i->attributes = directory ? FILE_ATTRIBUTE_DIRECTORY : 0;
     list_init(&i->opens);
+    list_init(&i->leases);
     inode_trees_init(i);
     return i;
 }
@@ -28,6 +29,7 @@ void inode_free(struct meta *m, struct inode *i)
 {
     must(list_empty(&i->opens));
     must(i->locks == NULL);
+    must(list_empty(&i->leases));
     must(i->children.count == 0 && i->streams.count == 0);
     blob_free(m->mem, &i->ea);
     if (i->descriptor != NULL)
@@ -203,6 +205,18 @@ static void modified(struct work *w, struct open *o)
     o->inode->version = w->m->index;
 }
 
+/* The last of the first half before a new size, which others must not cache the old one against. */
+static ntstatus change_prepare(struct work *w, const struct open *o, bool shrinks)
+{
+    struct inode *i = o->inode;
+    ntstatus status = leases_wait(w, i, USE_DATA, o->lease);
+    if (status != STATUS_OK)
+        return status;
+    if (!outbox_reserve(w, inode_notices(i) + lease_notices(i)))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    return shrinks ? wait_for_others(w, i) : STATUS_OK;
+}
+
 /* [MS-FSA] 2.1.5.15.5. */
 ntstatus apply_set_size(struct work *w, const Fl__SetSize *c)
 {
@@ -213,12 +227,11 @@ ntstatus apply_set_size(struct work *w, const Fl__SetSize *c)
     struct inode *i = o->inode;
     if (c->size > META_SIZE_MAX)
         return STATUS_DISK_FULL;
-    if (!outbox_reserve(w, inode_notices(i)))
-        return STATUS_INSUFFICIENT_RESOURCES;
-    status = c->size < i->size ? wait_for_others(w, i) : STATUS_OK;
+    status = change_prepare(w, o, c->size < i->size);
     if (status != STATUS_OK)
         return status;
 
+    leases_break(w, i, USE_DATA, o->lease);
     bool grows = c->size > i->size;
     if (c->size != i->size) {
         inode_resize(i, c->size);
@@ -241,10 +254,11 @@ ntstatus apply_set_allocation(struct work *w, const Fl__SetAllocation *c)
     if (c->allocation_size > META_SIZE_MAX - META_CLUSTER_BYTES)
         return STATUS_DISK_FULL;
     uint64_t allocation = round_allocation(c->allocation_size);
-    status = allocation < i->size ? wait_for_others(w, i) : STATUS_OK;
+    status = change_prepare(w, o, allocation < i->size);
     if (status != STATUS_OK)
         return status;
 
+    leases_break(w, i, USE_DATA, o->lease);
     if (allocation < i->size) {
         inode_resize(i, allocation);
         modified(w, o);

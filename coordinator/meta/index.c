@@ -59,6 +59,7 @@ void meta_trees_init(struct meta *m)
     tree_init(&m->reclaims, compare_reclaim);
     tree_init(&m->invalidations, compare_invalidation);
     tree_init(&m->descriptors, compare_descriptor);
+    lease_trees_init(m);
 }
 
 void inode_trees_init(struct inode *i)

@@ -373,59 +373,6 @@ static void get_user(struct source *s)
         user_free(s->m, u);
 }
 
-static void get_open(struct source *s)
-{
-    struct open *o = take(s, sizeof(*o));
-    if (o == NULL)
-        return;
-    list_init(&o->in_inode);
-    list_init(&o->in_node);
-    o->id = read_u64(&s->r);
-    o->inode = get_reference(s);
-    o->node = node_get(s->m, read_u32(&s->r));
-    o->root_inode = read_u64(&s->r);
-    o->granted = read_u32(&s->r);
-    o->share_access = read_u32(&s->r);
-    o->options = read_u32(&s->r);
-    uint32_t flags = read_u32(&s->r);
-    o->delete_on_close = (flags & OPEN_DELETE_ON_CLOSE) != 0;
-    o->user_write_time = (flags & OPEN_USER_WRITE_TIME) != 0;
-    o->user_change_time = (flags & OPEN_USER_CHANGE_TIME) != 0;
-    o->user_access_time = (flags & OPEN_USER_ACCESS_TIME) != 0;
-    o->watches = (flags & OPEN_WATCHES) != 0;
-    o->watch_tree = (flags & OPEN_WATCH_TREE) != 0;
-    o->marked = (flags & OPEN_MARKED) != 0;
-    o->watch_filter = read_u32(&s->r);
-    read_copy(&s->r, o->client_guid, sizeof(o->client_guid));
-    read_copy(&s->r, o->create_guid, sizeof(o->create_guid));
-    if ((flags & OPEN_LOCK_SEQUENCES) != 0)
-        read_copy(&s->r, o->lock_sequences, sizeof(o->lock_sequences));
-    fail_unless(s, o->node != NULL && open_get(s->m, o->id) == NULL && flags <= OPEN_FLAGS);
-    if (!fine(s)) {
-        mem_free(s->mem, o, sizeof(*o));
-        return;
-    }
-    open_insert(s->m, o);
-    if (o->watches)
-        notify_open_watches(o);
-}
-
-static void get_reclaim(struct source *s)
-{
-    struct reclaim *r = take(s, sizeof(*r));
-    if (r == NULL)
-        return;
-    r->ticket = read_u64(&s->r);
-    r->volume = read_u32(&s->r);
-    r->data_id = read_u64(&s->r);
-    r->slots = read_u64(&s->r);
-    fail_unless(s, fine(s) && tree_get(&s->m->reclaims, &r->ticket) == NULL);
-    if (fine(s))
-        reclaim_insert(s->m, r);
-    else
-        reclaim_free(s->m, r);
-}
-
 /* One wait into the list; of an invalidation, or of something else (NULL). */
 static void get_wait(struct source *s, struct list *waits, struct invalidation *inv)
 {
@@ -455,6 +402,97 @@ static void get_waits(struct source *s, struct list *waits, struct invalidation 
     uint32_t count = get_count(s, 40);
     for (uint32_t k = 0; k < count && fine(s); k++)
         get_wait(s, waits, inv);
+}
+
+static void get_lease(struct source *s)
+{
+    struct lease *l = take(s, sizeof(*l));
+    if (l == NULL)
+        return;
+    list_init(&l->in_inode);
+    list_init(&l->opens);
+    list_init(&l->waits);
+    l->id = read_u64(&s->r);
+    l->inode = get_reference(s);
+    read_copy(&s->r, l->client_guid, sizeof(l->client_guid));
+    read_copy(&s->r, l->key, sizeof(l->key));
+    read_copy(&s->r, l->parent_key, sizeof(l->parent_key));
+    l->version = read_u8(&s->r);
+    l->has_parent = get_bool(s);
+    l->epoch = (uint16_t)read_u32(&s->r);
+    l->state = read_u8(&s->r);
+    l->breaking = get_bool(s);
+    l->lost = get_bool(s);
+    l->sent = read_u8(&s->r);
+    l->to = read_u8(&s->r);
+    l->deadline = read_u64(&s->r);
+    fail_unless(s, fine(s) && lease_get(s->m, l->id) == NULL &&
+                       (l->version == 0 || lease_by_key(s->m, l->client_guid, l->key) == NULL));
+    if (!fine(s)) {
+        mem_free(s->mem, l, sizeof(*l));
+        return;
+    }
+    lease_insert(s->m, l);
+    get_waits(s, &l->waits, NULL);
+}
+
+static void get_open(struct source *s)
+{
+    struct open *o = take(s, sizeof(*o));
+    if (o == NULL)
+        return;
+    list_init(&o->in_inode);
+    list_init(&o->in_node);
+    list_init(&o->in_lease);
+    o->id = read_u64(&s->r);
+    o->inode = get_reference(s);
+    o->node = node_get(s->m, read_u32(&s->r));
+    o->root_inode = read_u64(&s->r);
+    uint64_t lease = read_u64(&s->r);
+    o->granted = read_u32(&s->r);
+    o->share_access = read_u32(&s->r);
+    o->options = read_u32(&s->r);
+    uint32_t flags = read_u32(&s->r);
+    o->delete_on_close = (flags & OPEN_DELETE_ON_CLOSE) != 0;
+    o->user_write_time = (flags & OPEN_USER_WRITE_TIME) != 0;
+    o->user_change_time = (flags & OPEN_USER_CHANGE_TIME) != 0;
+    o->user_access_time = (flags & OPEN_USER_ACCESS_TIME) != 0;
+    o->watches = (flags & OPEN_WATCHES) != 0;
+    o->watch_tree = (flags & OPEN_WATCH_TREE) != 0;
+    o->marked = (flags & OPEN_MARKED) != 0;
+    o->watch_filter = read_u32(&s->r);
+    read_copy(&s->r, o->client_guid, sizeof(o->client_guid));
+    read_copy(&s->r, o->create_guid, sizeof(o->create_guid));
+    if ((flags & OPEN_LOCK_SEQUENCES) != 0)
+        read_copy(&s->r, o->lock_sequences, sizeof(o->lock_sequences));
+    struct lease *l = lease == 0 ? NULL : lease_get(s->m, lease);
+    fail_unless(s, o->node != NULL && open_get(s->m, o->id) == NULL && flags <= OPEN_FLAGS &&
+                       (lease == 0) == (l == NULL));
+    if (!fine(s)) {
+        mem_free(s->mem, o, sizeof(*o));
+        return;
+    }
+    open_insert(s->m, o);
+    if (l != NULL)
+        lease_join(l, o);
+    if (o->watches)
+        notify_open_watches(o);
+}
+
+static void get_reclaim(struct source *s)
+{
+    struct reclaim *r = take(s, sizeof(*r));
+    if (r == NULL)
+        return;
+    r->ticket = read_u64(&s->r);
+    r->volume = read_u32(&s->r);
+    r->data_id = read_u64(&s->r);
+    r->slots = read_u64(&s->r);
+    fail_unless(s, fine(s) && tree_get(&s->m->reclaims, &r->ticket) == NULL);
+    if (fine(s))
+        reclaim_insert(s->m, r);
+    else
+        reclaim_free(s->m, r);
 }
 
 static void get_invalidation(struct source *s)
@@ -518,6 +556,7 @@ static void get_head(struct source *s)
     m->ca_cert = get_blob(s, META_PEM_MAX);
     m->next_open = read_u64(&s->r);
     m->next_ticket = read_u64(&s->r);
+    m->next_lease = read_u64(&s->r);
     m->next_rid = read_u32(&s->r);
     m->next_node = read_u32(&s->r);
     m->next_volume = read_u32(&s->r);
@@ -554,7 +593,8 @@ struct meta *meta_load(struct mem *mem, struct slice bytes)
     drop_descriptors(&s);
     get_each(&s, 35, get_share);
     get_each(&s, 29, get_user);
-    get_each(&s, 80, get_open);
+    get_each(&s, 90, get_lease);
+    get_each(&s, 88, get_open);
     get_each(&s, 8, get_locks);
     get_each(&s, 28, get_reclaim);
     get_each(&s, 40, get_invalidation);

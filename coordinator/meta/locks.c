@@ -246,7 +246,9 @@ ntstatus apply_lock(struct work *w, const Fl__Lock *c)
         status = judge(&j);
     if (status == STATUS_LOCK_NOT_GRANTED && c->wait && j.count == 1)
         status = wait_for(w, &j.inode->locks->waits); /* one of those is in its way */
-    if (status == STATUS_OK && !take(w->m, &j))
+    if (status == STATUS_OK) /* [MS-FSA] 2.1.4.12: who reads from a cache meets no lock */
+        status = leases_wait(w, j.inode, USE_DATA, j.open->lease);
+    if (status == STATUS_OK && (!outbox_reserve(w, lease_notices(j.inode)) || !take(w->m, &j)))
         status = STATUS_INSUFFICIENT_RESOURCES;
     if (status == STATUS_INSUFFICIENT_RESOURCES || status == STATUS_PENDING)
         return status;
@@ -260,6 +262,7 @@ ntstatus apply_lock(struct work *w, const Fl__Lock *c)
     sequence_set(j.open, j.sequence, status == STATUS_OK);
     if (status != STATUS_OK)
         return status;
+    leases_break(w, j.inode, USE_DATA, j.open->lease);
     for (struct list *at; (at = list_pop(&j.fresh)) != NULL;)
         put(j.open, j.record, container_of(at, struct range, in_file));
     j.inode->version = w->m->index;

@@ -19,7 +19,7 @@ struct meta *meta_new(struct mem *mem)
     if (m == NULL)
         return NULL;
     m->mem = mem;
-    m->next_open = m->next_ticket = 1;
+    m->next_open = m->next_ticket = m->next_lease = 1;
     m->next_rid = 1000; /* below are the well-known ones ([MS-DTYP] 2.4.2.4) */
     m->next_node = m->next_volume = m->next_group = 1;
     list_init(&m->ready);
@@ -38,13 +38,19 @@ void meta_clear(struct meta *m)
         tree_remove(&m->invalidations, &v->by_ticket);
         mem_free(m->mem, v, sizeof(*v));
     }
+    for (struct lease *l = lease_first(m); l != NULL; l = lease_next(l))
+        list_each (at, &l->waits)
+            wait_free(m, container_of(at, struct wait, in_blocker));
     for (struct open *o; (o = open_first(m)) != NULL;) {
         locks_end(m, o);
+        lease_detach(m, o);
         list_remove(&o->in_inode);
         list_remove(&o->in_node);
         tree_remove(&m->opens, &o->by_id);
         mem_free(m->mem, o, sizeof(*o));
     }
+    for (struct lease *l; (l = lease_first(m)) != NULL;)
+        lease_free(m, l); /* half loaded: without an open */
     for (struct reclaim *r; (r = reclaim_first(m)) != NULL;) {
         tree_remove(&m->reclaims, &r->by_ticket);
         reclaim_free(m, r);
@@ -103,6 +109,10 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_UNLOCK: return apply_unlock(w, c->unlock);
     case FL__COMMAND__BODY_INVALIDATE_DONE: return apply_invalidate_done(w, c->invalidate_done);
     case FL__COMMAND__BODY_CANCEL: return apply_cancel(w, c->cancel);
+    case FL__COMMAND__BODY_BREAK_CACHING: return apply_break_caching(w, c->break_caching);
+    case FL__COMMAND__BODY_LEASE_ACK: return apply_lease_ack(w, c->lease_ack);
+    case FL__COMMAND__BODY_OPLOCK_ACK: return apply_oplock_ack(w, c->oplock_ack);
+    case FL__COMMAND__BODY_BREAK_TIMEOUT: return apply_break_timeout(w);
     case FL__COMMAND__BODY_REGISTER_NODE: return apply_register(w, c->register_node);
     case FL__COMMAND__BODY_NODE_DOWN: return apply_node_down(w, c->node_down);
     case FL__COMMAND__BODY_GROUP_EVICT: return apply_group_evict(w, c->group_evict);
@@ -197,9 +207,12 @@ struct done {
 
 /* Applies a command anew whose wait has ended. NULL: it waits again, or its reply could only be
  * remembered: the node asks again and gets it. */
-static struct done *resume(struct meta *m, struct wait *v, struct arena *a, struct outbox *box)
+static struct done *resume(const struct work *by, struct wait *v)
 {
-    struct work w = {.m = m, .a = a, .box = box, .node = v->node, .resumed = v, .now = v->now};
+    struct meta *m = by->m;
+    struct arena *a = by->a;
+    struct work w = *by;
+    w.node = v->node, w.resumed = v, w.now = v->now, w.answer = NULL;
     Fl__Command *c = pb_unpack(&fl__command__descriptor, blob_slice(&v->command), a);
     struct done *d = arena_alloc(a, sizeof(*d));
     ntstatus status = STATUS_INSUFFICIENT_RESOURCES;
@@ -230,7 +243,7 @@ static void resume_all(struct work *w, struct meta_output *out)
     /* What is applied anew can end an open and so make more ready; each round takes one away. */
     for (struct list *at; (at = list_pop(&w->m->ready)) != NULL;) {
         struct wait *v = container_of(at, struct wait, in_blocker);
-        struct done *d = resume(w->m, v, w->a, w->box);
+        struct done *d = resume(w, v);
         if (d == NULL)
             continue;
         *last = d, last = &d->next;
@@ -267,7 +280,8 @@ void meta_apply(struct meta *m, uint64_t index, const Fl__Command *command, stru
     m->index = index;
     *out = (struct meta_output){0};
     struct outbox box = {0};
-    struct work w = {.m = m, .a = a, .command = command, .box = &box, .now = command->now};
+    struct work w = {.m = m, .a = a, .command = command, .box = &box};
+    w.now = w.clock = command->now;
     out->reply = apply_one(&w);
     resume_all(&w, out);
     out->notices = box.items;

@@ -57,8 +57,11 @@ bool meta_node(const struct meta *m, uint32_t node_id, struct meta_node *out);
 /* The i-th node in id order; false past the end. */
 bool meta_node_at(const struct meta *m, uint32_t i, struct meta_node *out);
 
-/* The notices that a node which just registered must be told again: pending reclaims and
- * invalidations. In the arena. */
+/* FILETIME from which a BreakTimeout is due; UINT64_MAX: nothing waits for an acknowledgement. */
+uint64_t meta_break_deadline(const struct meta *m);
+
+/* The notices that a node which just registered must be told again: pending reclaims,
+ * invalidations and breaks. In the arena. */
 size_t meta_pending_notices(const struct meta *m, uint32_t node_id, struct arena *a,
                             Fl__Notice ***out);
 

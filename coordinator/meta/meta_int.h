@@ -11,6 +11,7 @@
  * away └ waits: commands that wait      └ invalidation: who must let go of what he knows of it
  *
  * Sets of nodes are bit sets over slots: a node has a slot while it belongs to the cluster. */
+#include "coordinator/meta/leases.h"
 #include "coordinator/meta/meta.h"
 #include "proto/base/list.h"
 #include "proto/base/must.h"
@@ -29,7 +30,7 @@ enum {
     META_NODES_MAX = 64, /* bits of a slot set */
     META_REPLICAS_MAX = 3,
     META_WINDOW_MAX = 2048, /* replies remembered for one node; those of waiting commands too */
-    META_REPLY_MAX = 1024,  /* packed bytes of a reply to a node: one FileInfo and some */
+    META_REPLY_MAX = 1152,  /* packed bytes of a reply to a node: one FileInfo and some */
     META_GROUPS_MAX = 1024, /* of one volume */
     META_GROUPS_DEFAULT = 24,
     META_VOLUMES_MAX = 256,
@@ -142,7 +143,7 @@ struct inode {
     struct volume *volume;
     struct inode *parent; /* NULL: the volume's root */
     struct tree children, streams;
-    struct list opens;
+    struct list opens, leases;
     struct blob ea; /* a set of proto/smb/ea.h */
     uint64_t id, data_id;
     uint64_t creation_time, access_time, write_time, change_time;
@@ -164,9 +165,10 @@ struct inode {
 /* Owned by meta.opens. */
 struct open {
     struct tree_node by_id;
-    struct list in_inode, in_node;
+    struct list in_inode, in_node, in_lease;
     struct inode *inode;
-    struct node *node; /* whose client holds it */
+    struct node *node;   /* whose client holds it */
+    struct lease *lease; /* or oplock; NULL: it has none */
     uint64_t id, root_inode;
     uint32_t granted, share_access, options;
     bool delete_on_close;
@@ -240,11 +242,12 @@ struct meta {
     uint64_t index;
     bool founded;
     struct blob cluster_id, cluster_name, domain_sid, ca_key, ca_cert;
-    uint64_t next_open, next_ticket;
+    uint64_t next_open, next_ticket, next_lease;
     uint32_t next_rid, next_node, next_volume, next_group;
     struct tree nodes, volumes, groups, shares, users, opens, reclaims, invalidations, descriptors;
-    struct list ready; /* waits nobody blocks; empty between commands */
-    uint64_t files;    /* derived: inodes of all volumes */
+    struct tree leases, lease_keys, breaks; /* all, by the client's key, and those that break */
+    struct list ready;                      /* waits nobody blocks; empty between commands */
+    uint64_t files;                         /* derived: inodes of all volumes */
 };
 
 /* ---- a command being applied (work.c)
@@ -261,6 +264,8 @@ struct answer {
         Fl__AdminReply admin;
     };
     Fl__FileInfo file;
+    Fl__Caching lease;
+    uint8_t lease_key[16], parent_key[16];
     uint8_t name[NAME_COMPONENT_MAX * 2];
     uint8_t locks[META_REPLY_LOCKS * RANGE_BYTES];
     Fl__Group group_now;
@@ -279,12 +284,13 @@ struct work {
     const Fl__Command *command;
     struct outbox *box;
     struct answer *answer;
-    struct node *node;    /* who asks; NULL: an administrator or the leader */
-    struct wait *resumed; /* the wait that ended, when the command is applied anew */
-    uint64_t *lost;       /* room for ids of opens_lost_commit */
-    uint64_t now;
+    struct node *node;     /* who asks; NULL: an administrator or the leader */
+    struct wait *resumed;  /* the wait that ended, when the command is applied anew */
+    uint64_t *lost;        /* room for ids of opens_lost_commit */
     size_t watch_left;     /* notices reserved for those who watch (notify.h) */
     uint64_t watch_missed; /* slots of the nodes that were told to look for themselves */
+    uint64_t now;          /* when the command came */
+    uint64_t clock;        /* when it is applied: later, if it has waited */
 };
 
 /* False when the arena refuses. */
@@ -551,6 +557,8 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c);
  * yes, and the command now waits. Else it is refused. The last thing before a handler's second
  * half. */
 ntstatus wait_for_others(struct work *w, struct inode *i);
+/* The same for these nodes, which may include the asker's. */
+ntstatus wait_for_slots(struct work *w, struct inode *i, uint64_t slots);
 /* The command waits in `waits`, whatever that list belongs to, until wait_wake. STATUS_PENDING, or
  * it is refused. Whoever owns the list saves and loads it. */
 ntstatus wait_for(struct work *w, struct list *waits);

@@ -93,6 +93,7 @@ void open_end(struct work *w, struct open *o)
     if (locks_end(w->m, o))
         i->version = w->m->index;
     count_opens_above(i, -1);
+    lease_detach(w->m, o);
     list_remove(&o->in_inode);
     list_remove(&o->in_node);
     tree_remove(&w->m->opens, &o->by_id);
@@ -221,6 +222,9 @@ ntstatus apply_set_disposition(struct work *w, const Fl__SetDisposition *c)
             return STATUS_CANNOT_DELETE;
         if (i->children.count > 0)
             return STATUS_DIRECTORY_NOT_EMPTY;
+        ntstatus status = leases_wait(w, i, USE_HANDLE, o->lease);
+        if (status != STATUS_OK)
+            return status;
     }
     if (!notify_prepare(w, 0, notify_count(i)))
         return STATUS_INSUFFICIENT_RESOURCES;

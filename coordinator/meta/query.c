@@ -363,6 +363,11 @@ size_t meta_pending_notices(const struct meta *m, uint32_t node_id, struct arena
         notice->cache_invalidate->inode = v->inode->id;
         notice->cache_invalidate->ticket = v->ticket;
     }
+    for (const struct lease *l = lease_first(m); l != NULL; l = lease_next(l)) {
+        Fl__Notice *notice = lease_owes(l, n) ? add(&w, node_id, lease_notice_body(l)) : NULL;
+        if (notice != NULL)
+            lease_notice(l, notice);
+    }
     for (struct reclaim *r = reclaim_first(m); r != NULL; r = reclaim_next(r)) {
         if ((r->slots & slot_bit(n)) == 0)
             continue;

@@ -11,16 +11,18 @@ struct renaming {
     struct security_token token;
 };
 
-static ntstatus check_source(const struct renaming *r)
+static ntstatus check_source(struct work *w, const struct renaming *r)
 {
-    const struct inode *i = r->inode;
+    struct inode *i = r->inode;
     if ((r->open->granted & ACCESS_DELETE) == 0)
         return STATUS_ACCESS_DENIED;
     if (i->delete_pending || i->parent == NULL || i->shares > 0)
         return STATUS_ACCESS_DENIED;
-    if (i->opens_below > 0) /* 2.1.4.2 */
-        return STATUS_ACCESS_DENIED;
-    return STATUS_OK;
+    /* 2.1.4.2, 2.1.5.15.12: what is open below may be so in a cache only. */
+    ntstatus status = is_directory(i) ? leases_wait_below(w, i) : STATUS_OK;
+    if (status == STATUS_OK && i->opens_below > 0)
+        status = STATUS_ACCESS_DENIED;
+    return status;
 }
 
 static ntstatus find_target(struct work *w, struct renaming *r)
@@ -42,19 +44,22 @@ static ntstatus find_target(struct work *w, struct renaming *r)
 }
 
 /* The file that has the name now must be one that may be deleted, by nobody open. */
-static ntstatus check_victim(const struct renaming *r)
+static ntstatus check_victim(struct work *w, const struct renaming *r)
 {
-    const struct inode *v = r->victim;
+    struct inode *v = r->victim;
     if (!r->c->replace)
         return STATUS_OBJECT_NAME_COLLISION;
     if (is_directory(v) || (v->attributes & FILE_ATTRIBUTE_READONLY) != 0)
         return STATUS_ACCESS_DENIED;
     if (v->delete_pending)
         return STATUS_DELETE_PENDING;
-    bool in_use = !list_empty(&v->opens) || v->opens_below > 0; /* or a stream of it */
-    if ((rights_on(v, &r->token) & ACCESS_DELETE) == 0 || in_use)
+    if ((rights_on(v, &r->token) & ACCESS_DELETE) == 0)
         return STATUS_ACCESS_DENIED;
-    return STATUS_OK;
+    ntstatus status = leases_wait(w, v, USE_HANDLE, NULL); /* it may be open in a cache only */
+    if (status != STATUS_OK)
+        return status;
+    bool in_use = !list_empty(&v->opens) || v->opens_below > 0; /* or a stream of it */
+    return in_use ? STATUS_ACCESS_DENIED : STATUS_OK;
 }
 
 static ntstatus check_directory(const struct renaming *r)
@@ -210,7 +215,7 @@ ntstatus apply_rename(struct work *w, const Fl__Rename *c)
         return rename_stream(w, &r);
     if (r.inode->stream)
         return STATUS_INVALID_PARAMETER; /* it cannot leave its file, nor take it along */
-    ntstatus status = check_source(&r);
+    ntstatus status = check_source(w, &r);
     if (status == STATUS_OK)
         status = find_target(w, &r);
     if (status != STATUS_OK)
@@ -221,10 +226,12 @@ ntstatus apply_rename(struct work *w, const Fl__Rename *c)
     }
     if (r.to.inode != NULL && r.to.inode != r.inode) {
         r.victim = r.to.inode;
-        status = check_victim(&r);
+        status = check_victim(w, &r);
     }
     if (status == STATUS_OK)
         status = check_directory(&r);
+    if (status == STATUS_OK)
+        status = leases_wait(w, r.inode, USE_HANDLE, r.open->lease);
     if (status != STATUS_OK)
         return status;
     uint8_t *name = mem_alloc(w->m->mem, r.to.name.len);

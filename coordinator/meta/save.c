@@ -186,6 +186,7 @@ static void put_open(struct sink *s, const struct open *o)
     put_u64(s, o->inode->id);
     put_u32(s, o->node->id);
     put_u64(s, o->root_inode);
+    put_u64(s, o->lease == NULL ? 0 : o->lease->id);
     put_u32(s, o->granted);
     put_u32(s, o->share_access);
     put_u32(s, o->options);
@@ -211,6 +212,26 @@ static void put_waits(struct sink *s, const struct list *waits)
         put_u64(s, w->blocked);
         put_blob(s, blob_slice(&w->command));
     }
+}
+
+static void put_lease(struct sink *s, const struct lease *l)
+{
+    put_u64(s, l->id);
+    put_u32(s, l->inode->volume->id);
+    put_u64(s, l->inode->id);
+    put_raw(s, l->client_guid, sizeof(l->client_guid));
+    put_raw(s, l->key, sizeof(l->key));
+    put_raw(s, l->parent_key, sizeof(l->parent_key));
+    put_u8(s, (uint8_t)l->version);
+    put_u8(s, l->has_parent);
+    put_u32(s, l->epoch);
+    put_u8(s, l->state);
+    put_u8(s, l->breaking);
+    put_u8(s, l->lost);
+    put_u8(s, l->sent);
+    put_u8(s, l->to);
+    put_u64(s, l->deadline);
+    put_waits(s, &l->waits);
 }
 
 /* Is it the one by which its file's locks are saved? */
@@ -265,6 +286,7 @@ static void put_head(struct sink *s, const struct meta *m)
     put_blob(s, blob_slice(&m->ca_cert));
     put_u64(s, m->next_open);
     put_u64(s, m->next_ticket);
+    put_u64(s, m->next_lease);
     put_u32(s, m->next_rid);
     put_u32(s, m->next_node);
     put_u32(s, m->next_volume);
@@ -291,6 +313,9 @@ static void put_all(struct sink *s, const struct meta *m)
         put_u32(s, u->rid);
         put_u8(s, u->administrator);
     }
+    put_u32(s, m->leases.count);
+    for (const struct lease *l = lease_first(m); l != NULL; l = lease_next(l))
+        put_lease(s, l);
     put_u32(s, m->opens.count);
     for (const struct open *o = open_first(m); o != NULL; o = open_next(o))
         put_open(s, o);

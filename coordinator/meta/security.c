@@ -101,6 +101,9 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c)
     if (!scratch(w, &wr))
         return STATUS_INSUFFICIENT_RESOURCES;
     struct inode *i = file_of(o->inode);
+    status = leases_wait(w, o->inode, USE_HANDLE, o->lease);
+    if (status != STATUS_OK)
+        return status;
     if (!notify_prepare(w, 0, notify_count(i)))
         return STATUS_INSUFFICIENT_RESOURCES;
     status = security_merge(descriptor_slice(i->descriptor), pb_slice(c->security_descriptor),

@@ -107,13 +107,16 @@ static void ask(struct work *w, struct invalidation *inv, uint64_t slots)
 
 ntstatus wait_for_others(struct work *w, struct inode *i)
 {
+    return w->node == NULL ? STATUS_OK : wait_for_slots(w, i, inode_slots(i) & ~slot_bit(w->node));
+}
+
+ntstatus wait_for_slots(struct work *w, struct inode *i, uint64_t slots)
+{
     struct invalidation *inv = i->invalidation;
     const struct invalidation *over = w->resumed == NULL ? NULL : w->resumed->invalidation;
     if (w->node == NULL || (over != NULL && over->inode == i))
         return STATUS_OK;
-    uint64_t others = inode_slots(i) & ~slot_bit(w->node);
-    if (inv != NULL)
-        others &= ~inv->clean;
+    uint64_t others = inv != NULL ? slots & ~inv->clean : slots;
     if (others == 0)
         return STATUS_OK;
     struct invalidation *fresh = inv == NULL ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;

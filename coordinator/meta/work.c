@@ -8,6 +8,8 @@ struct letter {
         Fl__Reclaim reclaim;
         Fl__OpensLost opens_lost;
         Fl__WatchEvent watch;
+        Fl__LeaseBreak lease_break;
+        Fl__OplockBreak oplock_break;
     };
 };
 
@@ -58,6 +60,12 @@ Fl__Notice *outbox_post(struct work *w, uint32_t node_id, Fl__Notice__BodyCase b
     } else if (body == FL__NOTICE__BODY_WATCH) {
         fl__watch_event__init(&l->watch);
         n->watch = &l->watch;
+    } else if (body == FL__NOTICE__BODY_LEASE_BREAK) {
+        fl__lease_break__init(&l->lease_break);
+        n->lease_break = &l->lease_break;
+    } else if (body == FL__NOTICE__BODY_OPLOCK_BREAK) {
+        fl__oplock_break__init(&l->oplock_break);
+        n->oplock_break = &l->oplock_break;
     }
     return n;
 }
@@ -101,6 +109,7 @@ void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out)
     out->version = i->version;
     out->parent_inode = f->parent == NULL ? 0 : f->parent->id;
     out->data_id = i->data_id;
+    out->cached_by = lease_cached_by(i);
     /* The last waiting command's own answer ends the time in which nothing may be kept. */
     const struct invalidation *v = i->invalidation;
     bool last = v != NULL && w != NULL && w->resumed != NULL && w->resumed->invalidation == v &&

@@ -209,8 +209,8 @@ static bool command_allowed(const struct client *k, const Fl__Command *command)
     if (body == FL__COMMAND__BODY_SHARE_CREATE || body == FL__COMMAND__BODY_SHARE_REMOVE)
         return true;
     return (body >= FL__COMMAND__BODY_OPEN && body < FL__COMMAND__BODY_REGISTER_NODE) ||
-           body > FL__COMMAND__BODY_USER_REMOVE || body == FL__COMMAND__BODY_GROUP_EVICT ||
-           body == FL__COMMAND__BODY_GROUP_REJOIN;
+           (body > FL__COMMAND__BODY_USER_REMOVE && body != FL__COMMAND__BODY_BREAK_TIMEOUT) ||
+           body == FL__COMMAND__BODY_GROUP_EVICT || body == FL__COMMAND__BODY_GROUP_REJOIN;
 }
 
 static void on_command(struct coordinator *c, struct client *k, const Fl__Command *command)

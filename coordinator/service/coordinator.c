@@ -82,6 +82,7 @@ static void on_tick(struct coordinator *c)
         raft_feed(c, &(struct raft_engine_event){.kind = RAFT_EV_TICK});
     if (coordinator_leads(c) && c->sweep_ns <= c->now_ns) {
         lease_sweep(c);
+        breaks_sweep(c);
         membership_follow(c);
     }
 }

@@ -126,6 +126,10 @@ void lease_sweep(struct coordinator *c);
 /* A node registered: a new session begins. */
 void lease_begin(struct coordinator *c, uint32_t node_id, uint64_t session);
 
+/* breaks.c */
+/* Proposes BreakTimeout when one is due. */
+void breaks_sweep(struct coordinator *c);
+
 /* membership.c */
 /* Proposes the next change of the Raft group that the metadata asks for, if any. */
 void membership_follow(struct coordinator *c);

@@ -231,6 +231,8 @@ static void on_event(struct smb *s, const struct smb_event *ev)
         break;
     case SMB_EV_INTERFACES: interfaces_set(s, ev->interfaces.list, ev->interfaces.count); break;
     case SMB_EV_WATCH: watch_event(s, ev); break;
+    case SMB_EV_LEASE_BREAK:
+    case SMB_EV_OPLOCK_BREAK: break; /* none is asked for */
     case SMB_EV_STATE_LOST: on_state_lost(s); break;
     case SMB_EV_TICK: break;
     }

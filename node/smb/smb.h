@@ -37,17 +37,19 @@ struct smb_principal {
 enum smb_auth_state { SMB_AUTH_MORE, SMB_AUTH_OK, SMB_AUTH_FAILED };
 
 enum smb_event_type {
-    SMB_EV_CONNECT,    /* a client connected */
-    SMB_EV_DISCONNECT, /* its connection is gone; no event for it follows */
-    SMB_EV_FRAME,      /* one whole NetBIOS-framed message, header stripped */
-    SMB_EV_AUTH,       /* outcome of SMB_DO_AUTH */
-    SMB_EV_META,       /* outcome of SMB_DO_META */
-    SMB_EV_IO,         /* outcome of SMB_DO_IO */
-    SMB_EV_CONFIG,     /* the cluster's configuration changed */
-    SMB_EV_LEASE,      /* the node's right to serve begins or ends */
-    SMB_EV_INVALIDATE, /* cached size of a file must be forgotten; answer with InvalidateDone */
-    SMB_EV_INTERFACES, /* where clients reach this node; until then nowhere else */
-    SMB_EV_WATCH,      /* something has changed in a directory that a client watches */
+    SMB_EV_CONNECT,     /* a client connected */
+    SMB_EV_DISCONNECT,  /* its connection is gone; no event for it follows */
+    SMB_EV_FRAME,       /* one whole NetBIOS-framed message, header stripped */
+    SMB_EV_AUTH,        /* outcome of SMB_DO_AUTH */
+    SMB_EV_META,        /* outcome of SMB_DO_META */
+    SMB_EV_IO,          /* outcome of SMB_DO_IO */
+    SMB_EV_CONFIG,      /* the cluster's configuration changed */
+    SMB_EV_LEASE,       /* the node's right to serve begins or ends */
+    SMB_EV_INVALIDATE,  /* cached size of a file must be forgotten; answer with InvalidateDone */
+    SMB_EV_INTERFACES,  /* where clients reach this node; until then nowhere else */
+    SMB_EV_WATCH,       /* something has changed in a directory that a client watches */
+    SMB_EV_LEASE_BREAK, /* a client's lease or oplock breaks: it is to be told */
+    SMB_EV_OPLOCK_BREAK,
     SMB_EV_STATE_LOST, /* our opens are gone: drop every session */
     SMB_EV_TICK,
 };
@@ -111,6 +113,8 @@ struct smb_event {
             struct slice name;
             bool deleted;
         } watch;
+        const Fl__LeaseBreak *lease_break;
+        const Fl__OplockBreak *oplock_break;
     };
 };
 

@@ -121,6 +121,9 @@ struct ask {
     uint32_t access, share, disposition, options, attributes, share_mask;
     const Fl__Token *token;
     struct slice sd;
+    uint32_t oplock; /* SMB2_OPLOCK_LEVEL_* */
+    const Fl__Caching *lease;
+    uint8_t client; /* fills client_guid; 0: 'c' */
 };
 
 #define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
@@ -140,6 +143,11 @@ static inline Fl__Reply *rig_open(struct rig *r, uint32_t node, struct ask ask)
     o.share_mask = ask.share_mask != 0 ? ask.share_mask : FILE_ALL_ACCESS;
     o.token = (Fl__Token *)(uintptr_t)(ask.token != NULL ? ask.token : &r->token);
     o.security_descriptor = pb_bytes(ask.sd);
+    uint8_t guid[16];
+    memset(guid, ask.client != 0 ? ask.client : 'c', sizeof(guid));
+    o.client_guid = pb_bytes(slice_of(guid, sizeof(guid)));
+    o.oplock = ask.oplock;
+    o.lease = (Fl__Caching *)(uintptr_t)ask.lease;
     RIG_COMMAND(OPEN, open, &o);
     return rig_apply(r, node, &command);
 }

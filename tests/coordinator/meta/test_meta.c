@@ -47,6 +47,55 @@ static uint64_t some_open(struct stream *s)
 /* An open's id belongs to one node; the reply says that it is not this one's otherwise. */
 static void *make(struct stream *s, size_t size) { return arena_alloc(&s->r->a, size); }
 
+/* One of a few clients' few keys. */
+static ProtobufCBinaryData sixteen(struct stream *s, uint32_t of)
+{
+    uint8_t *at = make(s, 16);
+    memset(at, (int)pick(s, of), 16);
+    return pb_bytes(slice_of(at, 16));
+}
+
+static void fill_caching(struct stream *s, Fl__Open *o)
+{
+    static const uint32_t levels[] = {0, 0, 1, 8, 9, 255, 255, 255};
+    Fl__Caching *lease = make(s, sizeof(*lease));
+    fl__caching__init(lease);
+    lease->key = sixteen(s, 6);
+    lease->parent_key = sixteen(s, 6);
+    lease->state = pick(s, 8);
+    lease->version = pick(s, 8) == 0 ? 3 : 1 + pick(s, 2);
+    lease->epoch = pick(s, 70000);
+    lease->directory = pick(s, 2) == 0;
+    o->client_guid = sixteen(s, 3);
+    o->oplock = levels[pick(s, array_len(levels))];
+    o->lease = pick(s, 10) == 0 ? NULL : lease;
+}
+
+static void fill_break(struct stream *s, Fl__Command *c)
+{
+    Fl__LeaseAck *l = make(s, sizeof(*l));
+    Fl__OplockAck *o = make(s, sizeof(*o));
+    Fl__BreakCaching *b = make(s, sizeof(*b));
+    Fl__BreakTimeout *t = make(s, sizeof(*t));
+    fl__lease_ack__init(l), fl__oplock_ack__init(o);
+    fl__break_caching__init(b), fl__break_timeout__init(t);
+    l->client_guid = sixteen(s, 3), l->key = sixteen(s, 6), l->state = pick(s, 8);
+    o->open_id = b->open_id = some_open(s);
+    o->level = pick(s, 4) * 4;
+    uint32_t kind = pick(s, 9);
+    if (kind < 4) {
+        c->body_case = FL__COMMAND__BODY_LEASE_ACK, c->lease_ack = l;
+    } else if (kind < 6) {
+        c->body_case = FL__COMMAND__BODY_OPLOCK_ACK, c->oplock_ack = o;
+    } else if (kind < 8) {
+        c->body_case = FL__COMMAND__BODY_BREAK_CACHING, c->break_caching = b;
+    } else {
+        s->node = 0;
+        s->r->now += pick(s, 2) * 360000000u;
+        c->body_case = FL__COMMAND__BODY_BREAK_TIMEOUT, c->break_timeout = t;
+    }
+}
+
 static void fill_open(struct stream *s, Fl__Command *c)
 {
     static const uint32_t accesses[] = {FILE_ALL_ACCESS, MAXIMUM_ALLOWED, FILE_READ_DATA,
@@ -66,6 +115,7 @@ static void fill_open(struct stream *s, Fl__Command *c)
     o->share_mask = FILE_ALL_ACCESS;
     o->token = &s->r->token;
     o->ea = pb_bytes(eas[pick(s, array_len(eas))]);
+    fill_caching(s, o);
     c->body_case = FL__COMMAND__BODY_OPEN;
     c->open = o;
 }
@@ -299,8 +349,10 @@ static void next_command(struct stream *s, Fl__Command *c)
         fill_change(s, c);
     } else if (kind < 83) {
         fill_rename(s, c);
-    } else if (kind < 92) {
+    } else if (kind < 88) {
         fill_answer(s, c);
+    } else if (kind < 92) {
+        fill_break(s, c);
     } else if (kind < 95) {
         fill_group(s, c);
     } else if (kind < 98) {

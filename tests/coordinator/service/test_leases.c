@@ -1,4 +1,4 @@
-/* Leases of nodes, reads that wait for a round, and the change of the leader. */
+/* Leases of nodes, reads that wait for a round, and the change of the leader. covers: breaks.c */
 #include "tests/coordinator/service/council.h"
 #include "tests/lib/unit.h"
 
@@ -187,8 +187,8 @@ static void a_volume_is_made(uint64_t leader)
     arena_fini(&a);
 }
 
-/* Makes a file in the root of the volume; who comes second finds it there. */
-static void send_open(uint64_t client, uint64_t sequence)
+/* Opens a file in the root of the volume; with a batch oplock when it makes it. */
+static void send_open_of(uint64_t client, uint64_t sequence, uint32_t disposition)
 {
     static uint8_t sid[] = {1, 1, 0, 0, 0, 0, 0, 5, 18, 0, 0, 0};
     Fl__Open open = FL__OPEN__INIT;
@@ -201,7 +201,8 @@ static void send_open(uint64_t client, uint64_t sequence)
     open.path = pb_bytes(slice_of("f\0", 2));
     open.desired_access = open.share_mask = 0x1f01ff;
     open.share_access = 7;
-    open.disposition = 2; /* FILE_CREATE: fails when it is there */
+    open.disposition = disposition;
+    open.oplock = disposition == 2 ? 9 : 0;
     open.token = &token;
     c.node_id = 2;
     c.incarnation = 10;
@@ -210,6 +211,35 @@ static void send_open(uint64_t client, uint64_t sequence)
     c.body_case = FL__COMMAND__BODY_OPEN;
     c.open = &open;
     client_commands(&k, client, &c);
+}
+
+/* FILE_CREATE: who comes second finds it there. */
+static void send_open(uint64_t client, uint64_t sequence) { send_open_of(client, sequence, 2); }
+
+/* The leader's clock ends what a client does not acknowledge. */
+static void a_break_has_its_time(void **state)
+{
+    (void)state;
+    uint64_t leader = council_found(&k, 1);
+    everybody_connects(leader);
+    a_volume_is_made(leader);
+    send_open(6, 1);
+    (void)council_said(&k);
+    send_open_of(6, 2, 1); /* FILE_OPEN */
+    const char *said = council_said(&k);
+    assert_true(heard(said, "6: reply 2 0x103"));
+    assert_true(heard(said, "6: message")); /* the notice */
+    for (uint64_t second = 0; second < 37; second++) {
+        client_asks_lease(&k, 6, second);
+        said = council_said(&k);
+        assert_true(second >= 35 || !heard(said, "reply"));
+        if (heard(said, "6: reply 2 open "))
+            break;
+        council_run(&k, 1000);
+        (void)(second < 34 ? council_said(&k) : NULL);
+    }
+    assert_true(heard(said, "6: reply 2 open "));
+    council_fini(&k);
 }
 
 /* The answer is lost with the leader; the node asks the next one, under the same number. */
@@ -271,6 +301,7 @@ int main(void)
         cmocka_unit_test(the_condemned_gets_no_lease),
         cmocka_unit_test(a_follower_names_the_leader),
         cmocka_unit_test(a_new_leader_honours_the_old_one_s_leases),
+        cmocka_unit_test(a_break_has_its_time),
         cmocka_unit_test(a_command_is_done_once_across_leaders),
         cmocka_unit_test(what_was_cut_off_is_done_by_the_next),
     };
