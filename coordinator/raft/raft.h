@@ -68,7 +68,7 @@ struct raft_engine_config {
     uint32_t heartbeat_ms;                  /* 0: 50 */
     uint32_t max_inflight;                  /* entries on the way to one peer; 0: 512 */
     uint32_t trailing;                      /* entries kept behind a snapshot; 0: 8192, see G5 */
-    uint32_t snapshot_threshold;            /* entries between snapshots; 0: 16384 */
+    uint32_t snapshot_threshold;            /* entries between snapshots, at least; 0: 16384 */
     uint32_t segment_bytes;                 /* size at which a log segment is closed; 0: 8 MiB */
     uint32_t chunk_bytes;                   /* of a snapshot on the wire; 0: 256 KiB */
     uint32_t submits_max;                   /* uncommitted submissions at once; 0: 16384 */

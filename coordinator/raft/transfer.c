@@ -62,11 +62,21 @@ static void fetch_drop(struct raft_engine *e)
 
 /* --- taking ----------------------------------------------------------------------------------- */
 
+/* Entries between snapshots. A large state is not written whole for every few of them: at most so
+ * many bytes of snapshot for an entry. Replaying what is behind a snapshot then takes about as long
+ * as loading it. */
+static uint64_t threshold(const struct raft_engine *e)
+{
+    enum { SNAPSHOT_BYTES_AN_ENTRY = 2048 };
+    uint64_t entries = e->snapshot.size / SNAPSHOT_BYTES_AN_ENTRY;
+    return entries > e->config.snapshot_threshold ? entries : e->config.snapshot_threshold;
+}
+
 /* A snapshot that a peer is fetching is kept a while, up to a point: the log must not grow for
  * ever. */
 static bool being_served(const struct raft_engine *e)
 {
-    if (e->applied - e->snapshot.index >= 4 * (uint64_t)e->config.snapshot_threshold)
+    if (e->applied - e->snapshot.index >= 4 * threshold(e))
         return false;
     for (size_t i = 0; i < PEERS_MAX; i++) {
         const struct peer *p = &e->peers[i];
@@ -84,7 +94,7 @@ void transfer_threshold(struct raft_engine *e)
         fetch_drop(e); /* the log brought it meanwhile */
     if (!saving(&e->taking, SAVE_IDLE) || !saving(&e->fetch.save, SAVE_IDLE) || last == NULL)
         return;
-    if (e->applied - e->snapshot.index < e->config.snapshot_threshold || being_served(e))
+    if (e->applied - e->snapshot.index < threshold(e) || being_served(e))
         return;
     *d = (struct snapshot_descriptor){.index = e->applied, .term = last->term};
     d->config_index = e->config_index;

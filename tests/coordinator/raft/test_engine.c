@@ -292,11 +292,47 @@ static void names_of_files(void **state)
         assert_row(strangers[i], !raft_file_parse(strangers[i], &got));
 }
 
+/* After a snapshot of `bytes`, how many entries until the next? */
+static uint64_t entries_between_snapshots(size_t bytes)
+{
+    struct bench b;
+    bench_open(&b, 1);
+    start(&b, RAFT_START_BOOTSTRAP, 1);
+    uint64_t token = 0, first = 0;
+    uint8_t *state = calloc(1, bytes);
+    assert_non_null(state);
+    while (first == 0 || b.need_snapshot == first) {
+        submit(&b, ++token);
+        sync_disk(&b);
+        if (first != 0 || b.need_snapshot == 0)
+            continue;
+        first = b.need_snapshot;
+        struct raft_engine_event event = {.kind = RAFT_EV_SNAPSHOT};
+        event.snapshot.index = first;
+        event.snapshot.bytes = slice_of(state, bytes);
+        event.snapshot.last = true;
+        step(&b, event);
+        sync_disk(&b);
+    }
+    uint64_t between = b.need_snapshot - first;
+    bench_close(&b);
+    free(state);
+    return between;
+}
+
+static void a_large_state_is_saved_less_often(void **state)
+{
+    (void)state;
+    assert_int_equal(entries_between_snapshots(100), 20);
+    assert_int_equal(entries_between_snapshots(100 * 2048), 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alone_it_commits_what_is_durable),
         cmocka_unit_test(a_snapshot_survives_a_restart),
+        cmocka_unit_test(a_large_state_is_saved_less_often),
         cmocka_unit_test(who_must_not_start),
         cmocka_unit_test(nothing_is_said_before_it_is_durable),
         cmocka_unit_test(a_full_disk_stops_it_and_loses_nothing),
