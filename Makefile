@@ -163,10 +163,15 @@ LOADS := $(B)/tests/bench/smbload $(B)/tests/bench/smbmeta
 $(LOADS): %: %.o $(B)/tests/bench/bench.o $(B)/tests/bench/dial.o \
     $(call archives,$(call closure,proto/daemon) proto/smb proto/crypto)
 	$(call link)
-loads: $(LOADS)
+METAMEM := $(B)/tests/bench/metamem
+$(METAMEM): %: %.o $(B)/tests/bench/bench.o $(B)/tests/bench/dial.o $(LIB_TESTS) \
+    $(call archives,$(call closure,coordinator/meta) $(call closure,proto/daemon) proto/crypto)
+	$(call link,,-lcmocka)
+loads: $(LOADS) $(METAMEM)
 bench: all loads
 	tests/bench/run.sh $(BUILD)
 	tests/bench/names.sh $(BUILD)
+	tests/bench/memory.sh $(BUILD)
 deps:
 	@deploy/deps.sh build
 deps-test:
