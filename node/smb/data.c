@@ -163,6 +163,47 @@ static void write_fail(struct smb *s, struct smb_request *r, ntstatus status)
         open_wake(s, o);
 }
 
+void open_extend(struct smb *s, struct smb_request *r, const struct open_growth *growth,
+                 smb_meta_done *done)
+{
+    const struct smb_open *o = request_its_open(s, r);
+    Fl__Command *c = request_command(s, r);
+    if (c == NULL)
+        return;
+    Fl__Extend *e = request_new(r, Fl__Extend);
+    if (e == NULL) {
+        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+        return;
+    }
+    fl__extend__init(e);
+    e->volume = growth->file.volume;
+    e->inode = o->inode->inode;
+    e->data_id = growth->file.inode;
+    e->size = growth->end;
+    e->write_time = o->write_time_set ? 0 : s->filetime;
+    c->body_case = FL__COMMAND__BODY_EXTEND;
+    c->extend = e;
+    request_meta(s, r, c, done);
+}
+
+void open_extended(struct smb_open *o, const struct open_growth *growth, const Fl__Reply *reply)
+{
+    const Fl__FileInfo *info = info_of(reply);
+    bool same = o->inode->file.inode == growth->file.inode;
+    if (info != NULL)
+        inode_learn(o->inode, info);
+    else if (same && o->inode->size < growth->end)
+        o->inode->size = growth->end;
+}
+
+void open_modified(struct smb *s, struct smb_open *o)
+{
+    if (o->write_time_set)
+        return;
+    o->write_time = s->filetime;
+    o->inode->write_time = s->filetime;
+}
+
 static void extended(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     struct smb_open *o = request_its_open(s, r);
@@ -179,36 +220,9 @@ static void extended(struct smb *s, struct smb_request *r, const Fl__Reply *repl
                                                        : reply_failure(reply));
         return;
     }
-    const Fl__FileInfo *info = info_of(reply);
-    uint64_t end = j->req.offset + j->req.length;
-    bool same = o->inode->file.inode == j->file.inode;
-    if (info != NULL)
-        inode_learn(o->inode, info);
-    else if (same && o->inode->size < end)
-        o->inode->size = end;
+    struct open_growth growth = {j->file, j->req.offset + j->req.length};
+    open_extended(o, &growth, reply);
     write_reply(s, r, o);
-}
-
-static void extend(struct smb *s, struct smb_request *r, struct smb_open *o)
-{
-    const struct write_job *j = r->scratch;
-    Fl__Command *c = request_command(s, r);
-    if (c == NULL)
-        return;
-    Fl__Extend *e = request_new(r, Fl__Extend);
-    if (e == NULL) {
-        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
-        return;
-    }
-    fl__extend__init(e);
-    e->volume = j->file.volume;
-    e->inode = o->inode->inode;
-    e->data_id = j->file.inode;
-    e->size = j->req.offset + j->req.length;
-    e->write_time = o->write_time_set ? 0 : s->filetime;
-    c->body_case = FL__COMMAND__BODY_EXTEND;
-    c->extend = e;
-    request_meta(s, r, c, extended);
 }
 
 static void written_down(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
@@ -219,17 +233,14 @@ static void written_down(struct smb *s, struct smb_request *r, const struct smb_
         write_fail(s, r, io->status);
         return;
     }
-    if (!o->write_time_set) {
-        o->write_time = s->filetime;
-        o->inode->write_time = s->filetime;
-    }
+    open_modified(s, o);
     /* Another write may have made the file long enough meanwhile. */
     bool cached = o->inode->size_valid && o->inode->file.inode == j->file.inode;
     uint64_t size = cached ? o->inode->size : j->size;
     if (j->req.offset + j->req.length <= size)
         write_reply(s, r, o);
     else
-        extend(s, r, o);
+        open_extend(s, r, &(struct open_growth){j->file, j->req.offset + j->req.length}, extended);
 }
 
 static void write_down(struct smb *s, struct smb_request *r)

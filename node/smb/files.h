@@ -41,6 +41,19 @@ void open_query_info(struct smb *s, struct smb_request *r, const struct smb_open
 void open_query_path(struct smb *s, struct smb_request *r, const struct smb_open *o,
                      smb_meta_done *done);
 
+/* Bytes up to `end` are durable at `file`: the end of file of the part's open is to say so. The
+ * answer goes to `done`: STATUS_FILE_CLOSED when the file's bytes have been thrown away meanwhile,
+ * these among them; on success open_extended takes over what it says. */
+struct open_growth {
+    struct smb_file_ref file;
+    uint64_t end;
+};
+void open_extend(struct smb *s, struct smb_request *r, const struct open_growth *growth,
+                 smb_meta_done *done);
+void open_extended(struct smb_open *o, const struct open_growth *growth, const Fl__Reply *reply);
+/* The open has written: its times are to say so ([MS-FSA] 2.1.4.17). */
+void open_modified(struct smb *s, struct smb_open *o);
+
 /* The open of a named stream? */
 bool open_is_stream(const struct smb_open *o);
 /* The number clients see for a file: a stream has its file's. */

@@ -182,6 +182,11 @@ static bulk_ioctl *handler_of(uint32_t code)
         {FSCTL_QUERY_ALLOCATED_RANGES, sparse_query_ranges},
         {FSCTL_QUERY_FILE_REGIONS, sparse_query_regions},
         {FSCTL_FILE_LEVEL_TRIM, sparse_trim},
+        {FSCTL_SRV_REQUEST_RESUME_KEY, copychunk_key},
+        {FSCTL_SRV_COPYCHUNK, copychunk},
+        {FSCTL_SRV_COPYCHUNK_WRITE, copychunk},
+        {FSCTL_DUPLICATE_EXTENTS_TO_FILE, duplicate_extents},
+        {FSCTL_DUPLICATE_EXTENTS_TO_FILE_EX, duplicate_extents},
     };
     for (size_t i = 0; i < array_len(table); i++)
         if (table[i].code == code)

@@ -56,6 +56,7 @@ void request_part_end(struct smb *s, struct smb_request *r)
 {
     struct smb_open *o = table_get(&s->opens, r->open_at);
     bool parked = r->sm.state == REQUEST_PARKED;
+    request_unkeep(s, r);
     list_remove(&r->open_link);
     r->open_at = (handle){0};
     if (o == NULL)
@@ -459,6 +460,19 @@ void request_hold_size(struct smb *s, struct smb_request *r)
         return;
     r->size_held = true;
     o->inode->writes_busy++;
+}
+
+void request_keep(struct smb *s, struct smb_request *r)
+{
+    request_unkeep(s, r);
+    r->kept = r->io_buf;
+    r->io_buf = (handle){0};
+}
+
+void request_unkeep(struct smb *s, struct smb_request *r)
+{
+    smb_release(s, r->kept);
+    r->kept = (handle){0};
 }
 
 void request_release_size(struct smb *s, struct smb_request *r)

@@ -293,6 +293,7 @@ struct smb_request {
     enum smb_wait wait;
     handle op;            /* in smb.ops: its packed form is the effect's token */
     handle io_buf;        /* of the IO result being handled; released after the continuation */
+    handle kept;          /* one that the part goes on to use: request_keep, released with it */
     ntstatus wake_status; /* what a woken request is completed with; STATUS_OK: go on */
     handle doom_session;  /* LOGOFF: this session ends when the reply has left */
     smb_resume *on_idle;
@@ -394,6 +395,9 @@ ntstatus request_open(struct smb *s, struct smb_request *r, struct smb_file_id i
 void request_hold_size(struct smb *s, struct smb_request *r);
 /* ... or until it says so itself. */
 void request_release_size(struct smb *s, struct smb_request *r);
+/* The buffer of the IO result being handled stays until request_unkeep, or the part ends. */
+void request_keep(struct smb *s, struct smb_request *r);
+void request_unkeep(struct smb *s, struct smb_request *r);
 /* The open this part uses; NULL when it has none. */
 struct smb_open *request_its_open(struct smb *s, struct smb_request *r);
 /* A CREATE has made this open: related parts that follow use it. */

@@ -41,7 +41,7 @@ static void zeroed(struct smb *s, struct smb_request *r, const struct smb_io_res
         finish(s, r, io->status);
         return;
     }
-    bulk_modified(s, request_its_open(s, r));
+    open_modified(s, request_its_open(s, r));
     zero_stretch(s, r);
 }
 
@@ -107,8 +107,8 @@ static void sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 static void zero_extent(struct smb *s, struct smb_request *r)
 {
     struct smb_open *o = request_its_open(s, r);
-    if (r->cancelled || o->closing)
-        finish(s, r, r->cancelled ? STATUS_CANCELLED : STATUS_FILE_CLOSED);
+    if (r->cancelled)
+        finish(s, r, STATUS_CANCELLED);
     else if (o->inode->cutting)
         inode_wait(s, r, o->inode, zero_extent);
     else if (!o->inode->size_valid)
@@ -124,12 +124,4 @@ void zero_begin(struct smb *s, struct smb_request *r, struct range range, bulk_d
     z->end = range.offset + range.len;
     z->done = done;
     zero_extent(s, r);
-}
-
-void bulk_modified(struct smb *s, struct smb_open *o)
-{
-    if (o->write_time_set)
-        return;
-    o->write_time = s->filetime;
-    o->inode->write_time = s->filetime;
 }

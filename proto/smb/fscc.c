@@ -264,8 +264,8 @@ static ntstatus fs_attribute(const struct fscc_volume *v, struct writer *w)
     static const char name[] = "N\0T\0F\0S"; /* Windows clients offer ACLs for this name only */
     (void)v;
     /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; SUPPORTS_SPARSE_FILES; NAMED_STREAMS,
-     * SUPPORTS_EXTENDED_ATTRIBUTES */
-    write_u32(w, 0x0000000E | 0x00000040 | 0x00040000 | 0x00800000);
+     * SUPPORTS_EXTENDED_ATTRIBUTES; SUPPORTS_BLOCK_REFCOUNTING */
+    write_u32(w, 0x0000000E | 0x00000040 | 0x00040000 | 0x00800000 | 0x08000000);
     write_u32(w, 255);
     write_u32(w, sizeof(name));
     return put_text(w, slice_of(name, sizeof(name)));

@@ -175,6 +175,7 @@ static void take_op(struct rig *g, const struct smb_effect *e)
         op.info = !op.open;
         op.command = c != NULL ? (int)c->body_case : 0;
         op.query = c == NULL ? (int)e->meta.query->body_case : 0;
+        op.asked = op.query == FL__QUERY__BODY_INFO ? e->meta.query->info->open_id : 0;
         op.size = op.command == FL__COMMAND__BODY_EXTEND     ? c->extend->size
                   : op.command == FL__COMMAND__BODY_SET_SIZE ? c->set_size->size
                   : op.command == FL__COMMAND__BODY_SET_ALLOCATION
@@ -262,7 +263,7 @@ static void answer_meta(struct rig *g, const struct rig_op *op, ntstatus status)
     Fl__FileInfo file = FL__FILE_INFO__INIT;
     reply.status = status;
     file.volume = 1;
-    file.inode = file.data_id = 1000;
+    file.inode = file.data_id = 1000 + op->asked;
     file.size = g->file_size;
     file.cacheable = true;
     file.version = 1;
@@ -306,7 +307,7 @@ static void answer_io(struct rig *g, const struct rig_op *op, ntstatus status)
         ev.io.len = op->len;
         ev.io.buf = buffer_new(g, ev.io.len, &ev.io.at);
         for (size_t i = 0; i < ev.io.len; i++)
-            ev.io.at[i] = (uint8_t)i;
+            ev.io.at[i] = g->zeros ? 0 : (uint8_t)i;
     }
     if (op->io == SMB_IO_MAP && status == STATUS_OK)
         give_map(g, op, &ev);

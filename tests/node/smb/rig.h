@@ -30,6 +30,7 @@ struct rig_op { /* what the core waits for */
     uint64_t len, offset; /* IO */
     enum smb_io_op io;
     uint64_t inode;
+    uint64_t asked;     /* META QueryInfo: of which open */
     int command, query; /* META: the body's case; 0 when it is the other */
     uint64_t size;      /* of Extend, SetSize, SetAllocation; the ticket of InvalidateDone */
 };
@@ -58,6 +59,7 @@ struct rig {
     uint64_t next_open_id, next_conn;
     uint64_t file_size;       /* of every file */
     uint32_t attributes;      /* ... besides ARCHIVE */
+    bool zeros;               /* what READ finds */
     const struct ranges *map; /* what MAP says; NULL: data everywhere, and all of it */
 
     bool hold_meta, hold_io, hold_auth; /* operations stay in `ops` for rig_answer */
