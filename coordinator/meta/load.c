@@ -520,7 +520,7 @@ static void get_invalidation(struct source *s)
 static struct open *get_range(struct source *s)
 {
     struct open *o = open_get(s->m, read_u64(&s->r));
-    struct byte_range at = {.offset = read_u64(&s->r)};
+    struct byterange at = {.offset = read_u64(&s->r)};
     at.length = read_u64(&s->r);
     at.exclusive = get_bool(s);
     fail_unless(s, o != NULL);

@@ -14,15 +14,15 @@ struct range *range_first(const struct inode *i)
 
 /* ---- what is locked ------------------------------------------------------------------------- */
 
-static bool is_forbidden(const struct inode *i, const struct byte_range *wanted, bool locking)
+static bool is_forbidden(const struct inode *i, const struct byterange *wanted, bool locking)
 {
     for (const struct range *r = range_first(i); r != NULL; r = range_next(i, r))
-        if (range_conflicts(&r->at, wanted, locking))
+        if (byterange_conflicts(&r->at, wanted, locking))
             return true;
     return false;
 }
 
-bool locks_forbid(const struct inode *i, const struct byte_range *wanted)
+bool locks_forbid(const struct inode *i, const struct byterange *wanted)
 {
     /* [MS-FSA] 2.1.5.3, 2.1.5.4: without bytes nothing is read or written. */
     return wanted->length > 0 && is_forbidden(i, wanted, false);
@@ -31,19 +31,19 @@ bool locks_forbid(const struct inode *i, const struct byte_range *wanted)
 size_t locks_told(const struct inode *i)
 {
     size_t count = i->locks == NULL ? 0 : i->locks->count;
-    return count <= RANGES_MAX ? count : 0;
+    return count <= BYTERANGES_MAX ? count : 0;
 }
 
 void locks_fill(const struct inode *i, struct writer *w, Fl__FileInfo *info)
 {
     if (i->locks == NULL)
         return;
-    if (i->locks->count > w->cap / RANGE_BYTES) {
+    if (i->locks->count > w->cap / BYTERANGE_BYTES) {
         info->cacheable = false;
         return;
     }
     for (const struct range *r = range_first(i); r != NULL; r = range_next(i, r))
-        range_write(w, &r->at);
+        byterange_write(w, &r->at);
     info->locks = pb_bytes(written(w));
 }
 
@@ -102,7 +102,7 @@ bool locks_end(struct meta *m, struct open *o)
     return any;
 }
 
-bool range_restore(struct meta *m, struct open *o, const struct byte_range *at)
+bool range_restore(struct meta *m, struct open *o, const struct byterange *at)
 {
     struct locks *record = record_of(m, o->inode);
     struct range *r = record == NULL ? NULL : mem_alloc(m->mem, sizeof(*r));
@@ -150,7 +150,7 @@ struct job {
     struct open *open;
     struct inode *inode;
     struct sequence sequence;
-    struct byte_range *ranges;
+    struct byterange *ranges;
     size_t count;
     struct locks *record; /* of the file */
     struct list fresh;    /* ranges taken from memory: range.in_file */
@@ -172,15 +172,15 @@ static ntstatus begin(struct work *w, struct job *j, uint64_t open_id)
 
 static ntstatus read_ranges(struct work *w, struct job *j, struct slice list)
 {
-    j->count = list.len / RANGE_BYTES;
-    if (j->count == 0 || j->count > META_OPEN_LOCKS_MAX || list.len % RANGE_BYTES != 0)
+    j->count = list.len / BYTERANGE_BYTES;
+    if (j->count == 0 || j->count > META_OPEN_LOCKS_MAX || list.len % BYTERANGE_BYTES != 0)
         return STATUS_INVALID_PARAMETER;
     j->ranges = arena_array(w->a, j->count, sizeof(*j->ranges));
     if (j->ranges == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
     struct reader r = reader_of(list);
     for (size_t k = 0; k < j->count; k++) {
-        (void)range_read(&r, &j->ranges[k]);
+        (void)byterange_read(&r, &j->ranges[k]);
         j->ranges[k].open_id = j->open->id;
     }
     return STATUS_OK;
@@ -190,13 +190,13 @@ static ntstatus read_ranges(struct work *w, struct job *j, struct slice list)
 static ntstatus judge(const struct job *j)
 {
     for (size_t k = 0; k < j->count; k++) {
-        const struct byte_range *wanted = &j->ranges[k];
-        if (!range_is_valid(wanted->offset, wanted->length))
+        const struct byterange *wanted = &j->ranges[k];
+        if (!byterange_is_valid(wanted->offset, wanted->length))
             return STATUS_INVALID_LOCK_RANGE;
         if (is_forbidden(j->inode, wanted, true))
             return STATUS_LOCK_NOT_GRANTED;
         for (size_t n = 0; n < k; n++)
-            if (range_conflicts(&j->ranges[n], wanted, true))
+            if (byterange_conflicts(&j->ranges[n], wanted, true))
                 return STATUS_LOCK_NOT_GRANTED;
     }
     return STATUS_OK;
@@ -271,7 +271,7 @@ ntstatus apply_lock(struct work *w, const Fl__Lock *c)
 }
 
 /* [MS-FSA] 2.1.5.9: the open's range that is exactly this; an exclusive one first. */
-static struct range *to_unlock(const struct job *j, const struct byte_range *wanted)
+static struct range *to_unlock(const struct job *j, const struct byterange *wanted)
 {
     struct range *found = NULL;
     for (struct range *r = range_first(j->inode); r != NULL; r = range_next(j->inode, r)) {
@@ -300,7 +300,7 @@ ntstatus apply_unlock(struct work *w, const Fl__Unlock *c)
     uint32_t before = j.open->lock_count;
     for (size_t k = 0; k < j.count && status == STATUS_OK; k++) {
         struct range *r = to_unlock(&j, &j.ranges[k]);
-        if (!range_is_valid(j.ranges[k].offset, j.ranges[k].length))
+        if (!byterange_is_valid(j.ranges[k].offset, j.ranges[k].length))
             status = STATUS_INVALID_LOCK_RANGE;
         else if (r == NULL)
             status = STATUS_RANGE_NOT_LOCKED;
@@ -320,8 +320,8 @@ ntstatus apply_unlock(struct work *w, const Fl__Unlock *c)
 static bool exclude_each_other(const struct range *a, const struct range *b)
 {
     bool same = a->open == b->open;
-    return same ? a->at.exclusive && range_conflicts(&a->at, &b->at, true)
-                : range_conflicts(&a->at, &b->at, true);
+    return same ? a->at.exclusive && byterange_conflicts(&a->at, &b->at, true)
+                : byterange_conflicts(&a->at, &b->at, true);
 }
 
 const char *locks_violated(const struct inode *i)
@@ -330,7 +330,7 @@ const char *locks_violated(const struct inode *i)
     for (const struct range *r = range_first(i); r != NULL; r = range_next(i, r)) {
         count++;
         if (r->open->inode != i || r->at.open_id != r->open->id || is_directory(i) ||
-            !range_is_valid(r->at.offset, r->at.length))
+            !byterange_is_valid(r->at.offset, r->at.length))
             return "a range is of another file";
         for (const struct range *b = range_first(i); b != r; b = range_next(i, b))
             if (exclude_each_other(b, r))

@@ -15,7 +15,7 @@ enum {
 struct range {
     struct list in_file;
     struct open *open;
-    struct byte_range at;
+    struct byterange at;
 };
 
 /* While a file has any. Owned by the inode. */
@@ -28,14 +28,14 @@ struct locks {
 struct range *range_first(const struct inode *i);
 struct range *range_next(const struct inode *i, const struct range *r);
 /* A range as it was saved; its open is among its file's. False when memory is refused. */
-bool range_restore(struct meta *m, struct open *o, const struct byte_range *at);
+bool range_restore(struct meta *m, struct open *o, const struct byterange *at);
 
 /* How many ranges a query tells of. */
 size_t locks_told(const struct inode *i);
 /* The ranges into `w` and into `info`; when they do not fit, nothing may be kept. */
 void locks_fill(const struct inode *i, struct writer *w, Fl__FileInfo *info);
 /* Is this read or write forbidden? */
-bool locks_forbid(const struct inode *i, const struct byte_range *wanted);
+bool locks_forbid(const struct inode *i, const struct byterange *wanted);
 /* The open ends, and with it all its ranges. True if it had any. */
 bool locks_end(struct meta *m, struct open *o);
 /* The first invariant that does not hold (INV-5 is one), or NULL. */

@@ -18,7 +18,7 @@
 #include "proto/base/tree.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
-#include "proto/cluster/ranges.h"
+#include "proto/cluster/byterange.h"
 #include "proto/smb/ea.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/names.h"
@@ -267,7 +267,7 @@ struct answer {
     Fl__Caching lease;
     uint8_t lease_key[16], parent_key[16];
     uint8_t name[NAME_COMPONENT_MAX * 2];
-    uint8_t locks[META_REPLY_LOCKS * RANGE_BYTES];
+    uint8_t locks[META_REPLY_LOCKS * BYTERANGE_BYTES];
     Fl__Group group_now;
     uint32_t members[META_REPLICAS_MAX], in_sync[META_REPLICAS_MAX];
 };

@@ -56,7 +56,7 @@ static ntstatus path_out(const struct open *o, struct arena *a, ProtobufCBinaryD
 /* The file's facts, with its locks; the reply is `r`'s when all is well. */
 static ntstatus info_out(const struct inode *i, struct arena *a, Fl__Reply *r)
 {
-    size_t room = locks_told(i) * RANGE_BYTES;
+    size_t room = locks_told(i) * BYTERANGE_BYTES;
     uint8_t *locks = room > 0 ? arena_alloc(a, room) : NULL;
     Fl__InfoReply *reply = arena_alloc(a, sizeof(*reply));
     Fl__FileInfo *info = arena_alloc(a, sizeof(*info));
@@ -96,7 +96,7 @@ static ntstatus query_access(const struct meta *m, const Fl__QueryAccess *q, str
     const struct open *o = open_get(m, q->open_id);
     if (o == NULL)
         return STATUS_FILE_CLOSED;
-    struct byte_range wanted = {
+    struct byterange wanted = {
         .open_id = o->id,
         .offset = q->at_end ? o->inode->size : q->offset,
         .length = q->length,

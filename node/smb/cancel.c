@@ -27,11 +27,23 @@ void request_meta_waits(struct smb *s, uint64_t token)
         cancel(s, token); /* given up, or its client has gone */
         return;
     }
+    const struct smb_open *o = request_its_open(s, r);
+    bool lock = r->header.command == SMB2_LOCK;
     r->meta_waits = true;
-    r->give_up_ns = s->now_ns + SMB_WAIT_NS;
+    r->give_up_ns = lock ? DEADLINE_NEVER : s->now_ns + SMB_WAIT_NS;
+    if (r->cancelled)
+        request_cancel_meta(s, r);
+    if (lock && o != NULL && o->closing)
+        request_wake_later(s, r, STATUS_RANGE_NOT_LOCKED);
     if (r->interim_ns != DEADLINE_NEVER)
         r->interim_ns = s->now_ns;
     request_on_timer(s, r);
+}
+
+bool request_waits_for_lock(const struct smb_request *r)
+{
+    return r->sm.state == REQUEST_WAITING && r->wait == WAIT_META && r->meta_waits &&
+           r->header.command == SMB2_LOCK;
 }
 
 static bool is_target(const struct smb_request *r, const struct smb_request *cancel_)

@@ -1,15 +1,18 @@
 /* READ, WRITE and FLUSH ([MS-SMB2] 3.3.5.11 to .13, [MS-FSA] 2.1.5.3, 2.1.5.4, 2.1.5.7).
  *
  *   READ   inside the cached size ─────────────────────────────► IO READ ─► reply
- *          beyond it, or nothing cached ─► META QueryInfo ─────┘ (cut at the end of file)
- *   WRITE  [nothing cached ─► META QueryInfo] ─► IO WRITE (durable on all in-sync members)
+ *          beyond it, or nothing cached ─► META QueryAccess ───┘ (cut at the end of file)
+ *   WRITE  [nothing cached ─► META QueryAccess] ─► IO WRITE (durable on all in-sync members)
  *            ─► inside the size: reply      ─► beyond it: META Extend ─► reply
+ *
+ * QueryAccess also says whether a byte-range lock forbids it; it is asked as well when one that is
+ * cached does, since that may have gone.
  *
  * A write is acknowledged when its bytes and the size that makes them visible are both
  * durable. When the file's bytes were thrown away meanwhile (overwritten through another
  * open), Extend is refused with STATUS_FILE_CLOSED, and the write is done again on the new
  * ones. */
-#include "node/smb/files.h"
+#include "node/smb/locks.h"
 
 #include "proto/smb/data.h"
 
@@ -118,10 +121,13 @@ void cmd_read(struct smb *s, struct smb_request *r)
     }
     r->scratch = j;
     const struct smb_inode *inode = o->inode;
-    if (inode->size_valid && j->req.offset + j->req.length <= inode->size)
+    if (inode->size_valid && j->req.offset + j->req.length <= inode->size &&
+        locks_allow(o, j->req.offset, j->req.length, false))
         read_within(s, r, inode->size, inode->file);
     else
-        open_query_info(s, r, o, read_sized);
+        open_query_access(s, r, o,
+                          &(struct lock_query){.offset = j->req.offset, .length = j->req.length},
+                          read_sized);
 }
 
 /* ---- WRITE --------------------------------------------------------------------------------- */
@@ -291,8 +297,9 @@ static void write_begin(struct smb *s, struct smb_request *r, struct smb_open *o
         return;
     }
     j->attempts++;
-    if (!o->inode->size_valid || j->append) {
-        open_query_info(s, r, o, write_sized);
+    if (!o->inode->size_valid || j->append || !locks_allow(o, j->req.offset, j->req.length, true)) {
+        struct lock_query q = {j->req.offset, j->req.length, true, j->append};
+        open_query_access(s, r, o, &q, write_sized);
         return;
     }
     j->size = o->inode->size;

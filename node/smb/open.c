@@ -4,7 +4,7 @@
  * uses it has ended. The coordinator is told exactly once (meta_closed), by the CLOSE that waits
  * for its answer or by open_finish, which does not wait: retrying is the control core's
  * business. */
-#include "node/smb/files.h"
+#include "node/smb/locks.h"
 #include "node/smb/notify.h"
 
 #include "proto/base/prng.h"
@@ -37,7 +37,7 @@ void inode_learn(struct smb_inode *inode, const Fl__FileInfo *info)
     inode->version = info->version;
     inode->file = info_ref(info);
     inode->size = info->size;
-    inode->size_valid = info->cacheable;
+    inode->size_valid = info->cacheable && locks_keep(&inode->locks, pb_slice(info->locks));
 }
 
 static struct smb_inode *inode_get(struct smb *s, const Fl__FileInfo *info)
@@ -50,6 +50,7 @@ static struct smb_inode *inode_get(struct smb *s, const Fl__FileInfo *info)
         if (inode == NULL)
             return NULL;
         inode->inode = info->inode;
+        inode->locks.mem = s->mem;
         if (!map_put(&s->inode_by_id, k, inode)) {
             pool_put(&s->inode_pool, inode);
             return NULL;
@@ -87,6 +88,7 @@ static void inode_put(struct smb *s, struct smb_inode *inode)
     must(!inode->cutting);
     must(list_empty(&inode->waiters));
     answer_tickets(s, inode);
+    locks_forget(&inode->locks);
     struct inode_key key;
     (void)map_remove(&s->inode_by_id, key_of(&key, inode->file.volume, inode->inode));
     pool_put(&s->inode_pool, inode);

@@ -80,6 +80,14 @@ void request_part_end(struct smb *s, struct smb_request *r)
     open_idle(s, o);
 }
 
+/* An answer to what it asked finds nobody. */
+static void forget_op(struct smb *s, struct smb_request *r)
+{
+    if (!handle_none(r->op))
+        (void)table_remove(&s->ops, r->op);
+    r->op = (handle){0};
+}
+
 void request_finish(struct smb *s, struct smb_request *r)
 {
     request_part_end(s, r);
@@ -90,9 +98,7 @@ void request_finish(struct smb *s, struct smb_request *r)
         smb_release(s, p->buf); /* replies that were built and not sent */
     r->frame = r->io_buf = (handle){0};
     r->parts = NULL;
-    if (!handle_none(r->op))
-        (void)table_remove(&s->ops, r->op);
-    r->op = (handle){0};
+    forget_op(s, r);
     if (r->conn != NULL) {
         must(r->conn->request_count > 0);
         r->conn->request_count--;
@@ -273,6 +279,7 @@ void request_wake(struct smb *s, struct smb_request *r)
         return;
     }
     smb_timer_disarm(s, &r->timer);
+    forget_op(s, r);
     if (was == REQUEST_PARKED) {
         r->conn->parked--;
         struct smb_open *o = table_get(&s->opens, r->open_at);
@@ -306,9 +313,7 @@ void request_on_timer(struct smb *s, struct smb_request *r)
         return;
     }
     trace_put(&s->trace, "request.late", r->header.command, r->header.message_id, r->wait);
-    if (!handle_none(r->op))
-        (void)table_remove(&s->ops, r->op);
-    r->op = (handle){0};
+    forget_op(s, r);
     list_remove(&r->work);
     sm_move(&r->sm, REQUEST_RUNNING);
     (void)request_resolve(s, r);
@@ -325,8 +330,8 @@ static struct smb_request *end_op(struct smb *s, uint64_t token, enum smb_wait w
     struct smb_request *r = table_get(&s->ops, handle_unpack(token));
     if (r == NULL || r->wait != wait)
         return NULL;
-    (void)table_remove(&s->ops, r->op);
-    r->op = (handle){0};
+    forget_op(s, r);
+    list_remove(&r->work); /* it was to be woken */
     smb_timer_disarm(s, &r->timer);
     sm_move(&r->sm, REQUEST_RUNNING);
     return r;

@@ -1,8 +1,7 @@
-/* Commands of a few lines: ECHO, LOCK, OPLOCK_BREAK. */
+/* Commands of a few lines: ECHO, OPLOCK_BREAK. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/dtyp.h"
-#include "proto/smb/lock.h"
 #include "proto/smb/oplock.h"
 
 /* [MS-SMB2] 3.3.5.17 */
@@ -18,19 +17,6 @@ void cmd_echo(struct smb *s, struct smb_request *r)
         return;
     smb_empty_encode(w);
     request_reply(s, r, STATUS_OK);
-}
-
-/* [MS-SMB2] 3.3.5.14. Byte-range locks must hold on every node at once; until they do, none is
- * granted: a refused lock is an error its application sees, a lock that does not exclude is lost
- * data. */
-void cmd_lock(struct smb *s, struct smb_request *r)
-{
-    struct smb_lock_req req;
-    struct smb_open *o;
-    ntstatus status = smb_lock_decode(r->message, &req);
-    if (status == STATUS_OK)
-        status = request_open(s, r, req.file_id, &o);
-    request_fail(s, r, status == STATUS_OK ? STATUS_NOT_SUPPORTED : status);
 }
 
 /* [MS-SMB2] 3.3.5.22: no oplock and no lease is ever granted, so none is breaking. */

@@ -157,6 +157,13 @@ struct smb_tree {
     uint32_t share_mask; /* the most the share's permissions allow: Open.share_mask */
 };
 
+/* The locked byte ranges of a file, as far as this node knows (locks.h). Owned by its inode. */
+struct kept_locks {
+    struct mem *mem;
+    uint8_t *at; /* a list of proto/cluster/byterange.h; NULL: none */
+    size_t len;
+};
+
 #define SMB_TICKETS_MAX 16u /* changes of one file that wait for this node at once */
 
 /* What this node knows of a file that some of its sessions have open. One record per (volume,
@@ -169,10 +176,11 @@ struct smb_inode {
     uint64_t inode;
     struct smb_file_ref file; /* its `inode` is FileInfo.data_id */
     uint32_t opens;
-    uint64_t size;       /* meaningful when size_valid */
-    bool size_valid;     /* false: ask the coordinator before the next READ or WRITE */
-    uint64_t version;    /* FileInfo.version of the size: an older reply never overwrites it */
-    uint64_t write_time; /* of the last write here that the coordinator may not have heard of */
+    uint64_t size;           /* meaningful when size_valid */
+    struct kept_locks locks; /* the same */
+    bool size_valid;         /* false: ask the coordinator before the next READ or WRITE */
+    uint64_t version;        /* FileInfo.version of the size: an older reply never overwrites it */
+    uint64_t write_time;     /* of the last write here that the coordinator may not have heard of */
     /* Writes that rely on the cached size. InvalidateDone waits for them: a write still on its way
      * must not land beyond an end of file that another node has already made zero and moved. */
     uint32_t writes_busy;
@@ -439,6 +447,8 @@ void request_cancel_meta(struct smb *s, const struct smb_request *r);
 /* The coordinator has taken the command with this token, which must wait there: for a lease to be
  * broken, say. The client learns so at once ([MS-SMB2] 3.3.4.2). */
 void request_meta_waits(struct smb *s, uint64_t token);
+/* Is it a LOCK of which that is so? When its open ends, so does its command. */
+bool request_waits_for_lock(const struct smb_request *r);
 /* Its connection is gone: ends it, or leaves it to the IO event it waits for. */
 void request_abandon(struct smb *s, struct smb_request *r);
 /* The part holds nothing any more: its open, its share of the inode's size. */

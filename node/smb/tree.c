@@ -172,6 +172,8 @@ void open_wake_parked(struct smb *s, struct smb_open *o)
         struct smb_request *r = container_of(link, struct smb_request, open_link);
         if (r->sm.state == REQUEST_PARKED)
             request_wake_later(s, r, o->pipe != NULL ? STATUS_PIPE_BROKEN : STATUS_NOTIFY_CLEANUP);
+        else if (request_waits_for_lock(r))
+            request_wake_later(s, r, STATUS_RANGE_NOT_LOCKED); /* the open's end ends its command */
     }
 }
 

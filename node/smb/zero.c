@@ -6,6 +6,7 @@
  * write. Each extent holds the file's size (request_hold_size) on its own, so that a cut, of this
  * node or another, waits for one extent at most. */
 #include "node/smb/bulk.h"
+#include "node/smb/locks.h"
 
 /* Gaps this small are made zero with what is around them: one operation is cheaper than two. */
 #define ZERO_GAP UINT64_C(65536)
@@ -106,13 +107,14 @@ static void sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 
 static void zero_extent(struct smb *s, struct smb_request *r)
 {
+    const struct zeroing *z = r->scratch;
     struct smb_open *o = request_its_open(s, r);
     if (r->cancelled)
         finish(s, r, STATUS_CANCELLED);
     else if (o->inode->cutting)
         inode_wait(s, r, o->inode, zero_extent);
-    else if (!o->inode->size_valid)
-        open_query_info(s, r, o, sized);
+    else if (!o->inode->size_valid || !locks_allow(o, z->at, z->end - z->at, true))
+        open_query_access(s, r, o, &(struct lock_query){z->at, z->end - z->at, true, false}, sized);
     else
         zero_within(s, r, o->inode->size, o->inode->file);
 }

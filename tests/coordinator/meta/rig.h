@@ -4,7 +4,7 @@
 #include "proto/base/must.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
-#include "proto/cluster/ranges.h"
+#include "proto/cluster/byterange.h"
 #include "proto/smb/dtyp.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/security.h"
@@ -251,10 +251,11 @@ struct lock_ask {
 
 static inline ProtobufCBinaryData rig_spans(struct rig *r, const struct span *spans, size_t count)
 {
-    struct writer w = writer_of(arena_alloc(&r->a, count * RANGE_BYTES), count * RANGE_BYTES);
+    struct writer w =
+        writer_of(arena_alloc(&r->a, count * BYTERANGE_BYTES), count * BYTERANGE_BYTES);
     for (size_t i = 0; i < count; i++)
-        range_write(&w,
-                    &(struct byte_range){0, spans[i].offset, spans[i].length, spans[i].exclusive});
+        byterange_write(
+            &w, &(struct byterange){0, spans[i].offset, spans[i].length, spans[i].exclusive});
     return pb_bytes(written(&w));
 }
 

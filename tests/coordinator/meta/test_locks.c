@@ -251,19 +251,19 @@ static void test_told_with_the_facts(void **state)
     setup(&l);
     assert_int_equal(rig_info(&l.r, l.one)->locks.len, 0);
     uint64_t before = rig_info(&l.r, l.one)->version;
-    for (uint64_t i = 0; i < RANGES_MAX + 1; i++) {
+    for (uint64_t i = 0; i < BYTERANGES_MAX + 1; i++) {
         Fl__Reply *reply =
             rig_lock(&l.r, 1, l.one, (struct span){i, 1, EXCLUSIVE}, (struct lock_ask){0});
         const Fl__FileInfo *info = reply->info->info;
         bool fits = i < META_REPLY_LOCKS;
         assert_int_equal(info->cacheable, fits);
-        assert_int_equal(info->locks.len, fits ? (i + 1) * RANGE_BYTES : 0);
+        assert_int_equal(info->locks.len, fits ? (i + 1) * BYTERANGE_BYTES : 0);
         assert_true(info->version > before);
         before = info->version;
         info = rig_info(&l.r, l.one);
-        fits = i < RANGES_MAX;
+        fits = i < BYTERANGES_MAX;
         assert_int_equal(info->cacheable, fits);
-        assert_int_equal(info->locks.len, fits ? (i + 1) * RANGE_BYTES : 0);
+        assert_int_equal(info->locks.len, fits ? (i + 1) * BYTERANGE_BYTES : 0);
     }
     Fl__Reply *reply = rig_unlock(&l.r, 1, l.one, (struct span){7, 1, 0});
     assert_true(reply->info->info->version > before);
@@ -315,7 +315,7 @@ static void test_others_let_go_first(void **state)
     const Fl__Reply *reply = l.r.out.completions[0].reply;
     assert_int_equal(reply->status, STATUS_OK);
     assert_true(reply->info->info->cacheable);
-    assert_int_equal(reply->info->info->locks.len, RANGE_BYTES);
+    assert_int_equal(reply->info->info->locks.len, BYTERANGE_BYTES);
     assert_int_equal(rig_access(&l.r, l.two, s), STATUS_FILE_LOCK_CONFLICT);
     /* What conflicts is refused at once. */
     assert_int_equal(rig_lock(&l.r, 2, l.two, s, (struct lock_ask){0})->status,

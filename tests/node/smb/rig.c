@@ -1,4 +1,5 @@
 #include "tests/node/smb/rig.h"
+#include "proto/cluster/pack.h"
 
 #include "proto/base/must.h"
 #include "proto/smb/dtyp.h"
@@ -133,6 +134,24 @@ static void buffer_free(struct rig *g, handle h)
     g->buffers[h.slot - 1] = NULL;
 }
 
+static void note_lock(struct rig_op *op, const Fl__Command *c)
+{
+    struct slice ranges = {0};
+    if (op->command == FL__COMMAND__BODY_LOCK) {
+        ranges = pb_slice(c->lock->ranges);
+        op->lock.wait = c->lock->wait;
+        op->lock.sequence_index = c->lock->sequence_index;
+        op->lock.sequence_number = c->lock->sequence_number;
+    } else if (op->command == FL__COMMAND__BODY_UNLOCK) {
+        ranges = pb_slice(c->unlock->ranges);
+        op->lock.sequence_index = c->unlock->sequence_index;
+        op->lock.sequence_number = c->unlock->sequence_number;
+    }
+    struct reader r = reader_of(ranges);
+    (void)byterange_read(&r, &op->lock.first);
+    op->lock.count = (uint32_t)(ranges.len / BYTERANGE_BYTES);
+}
+
 static void take_send(struct rig *g, const struct smb_effect *e)
 {
     must(g->sent_count < RIG_SENT_MAX);
@@ -183,6 +202,12 @@ static void take_op(struct rig *g, const struct smb_effect *e)
                       : 0;
         if (op.open && c->open->path.len >= 2)
             op.directory = c->open->path.data[0] == 'd';
+        note_lock(&op, c);
+        if (op.query == FL__QUERY__BODY_ACCESS) {
+            const Fl__QueryAccess *access = e->meta.query->access;
+            op.offset = access->offset, op.len = access->length;
+            op.write = access->write, op.at_end = access->at_end;
+        }
     } else {
         op.token = e->io.token;
         op.len = e->io.len;

@@ -10,6 +10,7 @@
 #include "proto/crypto/sign.h"
 #include "proto/smb/header.h"
 #include "proto/base/ranges.h"
+#include "proto/cluster/byterange.h"
 
 /* What GSSAPI gives both sides. */
 #define RIG_SESSION_KEY "sixteen byte key"
@@ -33,6 +34,12 @@ struct rig_op { /* what the core waits for */
     uint64_t asked;     /* META QueryInfo: of which open */
     int command, query; /* META: the body's case; 0 when it is the other */
     uint64_t size;      /* of Extend, SetSize, SetAllocation; the ticket of InvalidateDone */
+    struct {            /* Lock, Unlock */
+        uint32_t count, sequence_index, sequence_number;
+        struct byterange first;
+        bool wait;
+    } lock;
+    bool write, at_end; /* QueryAccess, with `offset` and `len` */
 };
 
 struct rig {

@@ -21,6 +21,7 @@ enum {
     META_EXTEND = FL__COMMAND__BODY_EXTEND,
     META_SET_SIZE = FL__COMMAND__BODY_SET_SIZE,
     META_INFO = FL__QUERY__BODY_INFO,
+    META_ACCESS = FL__QUERY__BODY_ACCESS,
 };
 
 static struct rig rig;
@@ -198,7 +199,7 @@ static void a_write_to_thrown_away_bytes_is_done_again(void **state)
     rig_answer(&rig, STATUS_OK);
     meta_wanted(META_EXTEND, 0);
     reply_file(STATUS_FILE_CLOSED);
-    meta_wanted(0, META_INFO);
+    meta_wanted(0, META_ACCESS);
     file.size = 0, file.data_id += 50, file.version++;
     reply_file(STATUS_OK);
     io_wanted(SMB_IO_WRITE, 100, 10);
@@ -239,7 +240,7 @@ static void invalidation_waits_for_writes(void **state)
     invalidate(7); /* nothing under way: at once */
     assert_int_equal(rig.invalidates_done, 1);
     send_write(0, 10);
-    meta_wanted(0, META_INFO); /* the size was forgotten */
+    meta_wanted(0, META_ACCESS); /* the size was forgotten */
     file.version++;
     reply_file(STATUS_OK);
     io_wanted(SMB_IO_WRITE, 0, 10);
@@ -252,13 +253,13 @@ static void invalidation_waits_for_writes(void **state)
     invalidate(0); /* only news */
     assert_int_equal(rig.invalidates_done, 2);
     send_write(0, 10);
-    meta_wanted(0, META_INFO);
+    meta_wanted(0, META_ACCESS);
     file.cacheable = false;
     reply_file(STATUS_OK);
     rig_answer(&rig, STATUS_OK);
     answered(STATUS_OK);
     send_write(0, 10); /* what may not be kept is asked for again */
-    meta_wanted(0, META_INFO);
+    meta_wanted(0, META_ACCESS);
     reply_file(STATUS_OK);
     rig_answer(&rig, STATUS_OK);
     answered(STATUS_OK);

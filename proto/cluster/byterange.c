@@ -1,12 +1,12 @@
-#include "proto/cluster/ranges.h"
+#include "proto/cluster/byterange.h"
 
-bool range_is_valid(uint64_t offset, uint64_t length)
+bool byterange_is_valid(uint64_t offset, uint64_t length)
 {
     return length == 0 || offset + (length - 1) >= offset;
 }
 
 /* A range without a byte lies between two: it meets those that have bytes on both sides. */
-static bool overlap(const struct byte_range *a, const struct byte_range *b)
+static bool overlap(const struct byterange *a, const struct byterange *b)
 {
     if ((a->offset == 0 && a->length == 0) || (b->offset == 0 && b->length == 0))
         return false;
@@ -14,7 +14,7 @@ static bool overlap(const struct byte_range *a, const struct byte_range *b)
     return a->offset <= b_last && a_last >= b->offset;
 }
 
-bool range_conflicts(const struct byte_range *held, const struct byte_range *wanted, bool locking)
+bool byterange_conflicts(const struct byterange *held, const struct byterange *wanted, bool locking)
 {
     if (!overlap(held, wanted))
         return false;
@@ -23,7 +23,7 @@ bool range_conflicts(const struct byte_range *held, const struct byte_range *wan
     return held->open_id != wanted->open_id || (wanted->exclusive && locking);
 }
 
-void range_write(struct writer *w, const struct byte_range *r)
+void byterange_write(struct writer *w, const struct byterange *r)
 {
     write_u64(w, r->open_id);
     write_u64(w, r->offset);
@@ -31,9 +31,9 @@ void range_write(struct writer *w, const struct byte_range *r)
     write_u8(w, r->exclusive);
 }
 
-bool range_read(struct reader *list, struct byte_range *out)
+bool byterange_read(struct reader *list, struct byterange *out)
 {
-    if (list->bad || read_left(list) < RANGE_BYTES)
+    if (list->bad || read_left(list) < BYTERANGE_BYTES)
         return false;
     out->open_id = read_u64(list);
     out->offset = read_u64(list);
@@ -42,22 +42,22 @@ bool range_read(struct reader *list, struct byte_range *out)
     return true;
 }
 
-bool ranges_are_list(struct slice list)
+bool byteranges_are_list(struct slice list)
 {
     struct reader r = reader_of(list);
-    struct byte_range one;
-    while (range_read(&r, &one))
-        if (!range_is_valid(one.offset, one.length))
+    struct byterange one;
+    while (byterange_read(&r, &one))
+        if (!byterange_is_valid(one.offset, one.length))
             return false;
     return read_left(&r) == 0;
 }
 
-bool ranges_forbid(struct slice list, const struct byte_range *wanted)
+bool byteranges_forbid(struct slice list, const struct byterange *wanted)
 {
     struct reader r = reader_of(list);
-    struct byte_range held;
-    while (range_read(&r, &held))
-        if (range_conflicts(&held, wanted, false))
+    struct byterange held;
+    while (byterange_read(&r, &held))
+        if (byterange_conflicts(&held, wanted, false))
             return true;
     return false;
 }

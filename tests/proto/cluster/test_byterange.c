@@ -1,4 +1,4 @@
-#include "proto/cluster/ranges.h"
+#include "proto/cluster/byterange.h"
 #include "proto/base/must.h"
 #include "tests/lib/unit.h"
 
@@ -7,12 +7,12 @@ enum { MINE = 1, THEIRS = 2 };
 static void test_what_is_valid(void **state)
 {
     (void)state;
-    assert_true(range_is_valid(0, 0));
-    assert_true(range_is_valid(UINT64_MAX, 0));
-    assert_true(range_is_valid(UINT64_MAX, 1));
-    assert_true(range_is_valid(1, UINT64_MAX));
-    assert_false(range_is_valid(UINT64_MAX, 2));
-    assert_false(range_is_valid(2, UINT64_MAX));
+    assert_true(byterange_is_valid(0, 0));
+    assert_true(byterange_is_valid(UINT64_MAX, 0));
+    assert_true(byterange_is_valid(UINT64_MAX, 1));
+    assert_true(byterange_is_valid(1, UINT64_MAX));
+    assert_false(byterange_is_valid(UINT64_MAX, 2));
+    assert_false(byterange_is_valid(2, UINT64_MAX));
 }
 
 /* [MS-FSA] 2.1.4.10. */
@@ -21,7 +21,7 @@ static void test_what_conflicts(void **state)
     (void)state;
     const struct {
         const char *name;
-        struct byte_range held, wanted;
+        struct byterange held, wanted;
         bool lock, io; /* does it conflict with a lock, with a read or write? */
     } rows[] = {
         {"apart", {MINE, 0, 10, true}, {THEIRS, 10, 10, true}, false, false},
@@ -53,43 +53,43 @@ static void test_what_conflicts(void **state)
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         assert_row(rows[i].name,
-                   range_conflicts(&rows[i].held, &rows[i].wanted, true) == rows[i].lock);
+                   byterange_conflicts(&rows[i].held, &rows[i].wanted, true) == rows[i].lock);
         assert_row(rows[i].name,
-                   range_conflicts(&rows[i].held, &rows[i].wanted, false) == rows[i].io);
+                   byterange_conflicts(&rows[i].held, &rows[i].wanted, false) == rows[i].io);
     }
 }
 
 static void test_lists(void **state)
 {
     (void)state;
-    uint8_t room[3 * RANGE_BYTES];
+    uint8_t room[3 * BYTERANGE_BYTES];
     struct writer w = writer_of(room, sizeof(room));
-    const struct byte_range all[] = {
+    const struct byterange all[] = {
         {MINE, 0, 10, true}, {THEIRS, 20, 5, false}, {MINE, UINT64_MAX, 1, true}};
     for (size_t i = 0; i < array_len(all); i++)
-        range_write(&w, &all[i]);
+        byterange_write(&w, &all[i]);
     struct slice list = written(&w);
     assert_int_equal(list.len, sizeof(room));
-    assert_true(ranges_are_list(list));
-    assert_true(ranges_are_list((struct slice){0}));
+    assert_true(byteranges_are_list(list));
+    assert_true(byteranges_are_list((struct slice){0}));
     struct reader r = reader_of(list);
-    struct byte_range one;
+    struct byterange one;
     for (size_t i = 0; i < array_len(all); i++) {
-        assert_true(range_read(&r, &one));
+        assert_true(byterange_read(&r, &one));
         assert_int_equal(one.open_id, all[i].open_id);
         assert_int_equal(one.offset, all[i].offset);
         assert_int_equal(one.length, all[i].length);
         assert_int_equal(one.exclusive, all[i].exclusive);
     }
-    assert_false(range_read(&r, &one));
-    assert_true(ranges_forbid(list, &(struct byte_range){THEIRS, 9, 1, false}));
-    assert_true(ranges_forbid(list, &(struct byte_range){MINE, 24, 1, true}));
-    assert_false(ranges_forbid(list, &(struct byte_range){MINE, 24, 1, false}));
-    assert_false(ranges_forbid(list, &(struct byte_range){THEIRS, 10, 10, true}));
-    assert_false(ranges_are_list(slice_sub(list, 0, RANGE_BYTES - 1)));
+    assert_false(byterange_read(&r, &one));
+    assert_true(byteranges_forbid(list, &(struct byterange){THEIRS, 9, 1, false}));
+    assert_true(byteranges_forbid(list, &(struct byterange){MINE, 24, 1, true}));
+    assert_false(byteranges_forbid(list, &(struct byterange){MINE, 24, 1, false}));
+    assert_false(byteranges_forbid(list, &(struct byterange){THEIRS, 10, 10, true}));
+    assert_false(byteranges_are_list(slice_sub(list, 0, BYTERANGE_BYTES - 1)));
     w = writer_of(room, sizeof(room));
-    range_write(&w, &(struct byte_range){MINE, UINT64_MAX, 2, true});
-    assert_false(ranges_are_list(written(&w)));
+    byterange_write(&w, &(struct byterange){MINE, UINT64_MAX, 2, true});
+    assert_false(byteranges_are_list(written(&w)));
 }
 
 int main(void)
