@@ -145,6 +145,8 @@ static void written_at(struct work *w, struct inode *i, uint64_t write_time)
         write_time > w->now ? w->now : write_time; /* no node's clock leads the leader's */
     if (at > f->write_time || f->write_time > w->now)
         f->write_time = at;
+    if (!is_directory(f))
+        f->attributes |= FILE_ATTRIBUTE_ARCHIVE;
     inode_changed(w, f);
 }
 
@@ -197,6 +199,8 @@ static void modified(struct work *w, struct open *o)
     struct inode *f = file_of(o->inode);
     if (!o->user_write_time)
         f->write_time = w->now;
+    if (!is_directory(f))
+        f->attributes |= FILE_ATTRIBUTE_ARCHIVE;
     notify_written(o->inode, true);
     uint64_t before = f->change_time;
     inode_changed(w, f);
@@ -233,10 +237,9 @@ ntstatus apply_set_size(struct work *w, const Fl__SetSize *c)
 
     leases_break(w, i, USE_DATA, o->lease);
     bool grows = c->size > i->size;
-    if (c->size != i->size) {
+    if (c->size != i->size)
         inode_resize(i, c->size);
-        modified(w, o);
-    }
+    modified(w, o); /* also when it is as long as before */
     if (grows)
         inode_tell_others(w, i);
     reply_info(w, i);
@@ -259,12 +262,9 @@ ntstatus apply_set_allocation(struct work *w, const Fl__SetAllocation *c)
         return status;
 
     leases_break(w, i, USE_DATA, o->lease);
-    if (allocation < i->size) {
+    if (allocation < i->size)
         inode_resize(i, allocation);
-        modified(w, o);
-    }
-    if (allocation != i->allocation_size && !i->stream)
-        notify_later(i, FILE_NOTIFY_CHANGE_SIZE);
+    modified(w, o);
     i->allocation_size = allocation;
     i->version = w->m->index;
     reply_info(w, i);

@@ -200,7 +200,7 @@ static void reply(struct smb *s, struct smb_request *r, struct smb_open *o,
     struct smb_create_rsp rsp = {
         .oplock_level = SMB2_OPLOCK_LEVEL_NONE,
         .action = opened->action,
-        .facts = facts_of(opened->info, o->inode),
+        .facts = facts_of(s, opened->info, o->inode),
         .file_id = {o->open_id, handle_pack(o->self)},
         .contexts = written(&contexts),
     };

@@ -77,6 +77,7 @@ void set_info_reply(struct smb *s, struct smb_request *r);
 ntstatus ea_changes(struct smb_request *r, struct slice list, ProtobufCBinaryData *out);
 
 /* The facts of a CREATE or CLOSE response; times of writes that only this node knows included. */
-struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode *inode);
+struct smb_file_facts facts_of(const struct smb *s, const Fl__FileInfo *info,
+                               const struct smb_inode *inode);
 /* The serial number clients see for a volume: the same on every node. */
 uint32_t volume_serial(const struct smb *s, uint32_t volume);

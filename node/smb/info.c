@@ -39,7 +39,7 @@ void query_info_reply(struct smb *s, struct smb_request *r, ntstatus status, str
 static struct fscc_file file_of(const struct smb *s, const struct smb_open *o,
                                 const Fl__FileInfo *info)
 {
-    struct smb_file_facts facts = facts_of(info, o->inode);
+    struct smb_file_facts facts = facts_of(s, info, o->inode);
     return (struct fscc_file){
         .creation_time = facts.creation_time,
         .access_time = facts.last_access_time,

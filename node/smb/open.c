@@ -321,7 +321,8 @@ ProtobufCBinaryData borrowed(struct slice s)
     return (ProtobufCBinaryData){.len = s.len, .data = (uint8_t *)(uintptr_t)s.at};
 }
 
-struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode *inode)
+struct smb_file_facts facts_of(const struct smb *s, const Fl__FileInfo *info,
+                               const struct smb_inode *inode)
 {
     bool directory = (info->attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
     struct smb_file_facts facts = {
@@ -333,12 +334,15 @@ struct smb_file_facts facts_of(const Fl__FileInfo *info, const struct smb_inode 
         .end_of_file = directory ? 0 : info->size,
         .attributes = fscc_attributes(info->attributes),
     };
-    /* Written to here, and the coordinator is told with CLOSE. */
+    /* Written to here, and the coordinator is told with CLOSE. A time that is still to come was set
+     * by hand; who writes without having set it puts it right. */
     uint64_t written = inode != NULL ? inode->write_time : 0;
-    if (written > info->write_time)
+    bool later = written > info->write_time || info->write_time > s->filetime;
+    if (written != 0 && later) {
         facts.last_write_time = written;
-    if (written > info->write_time && written > info->change_time)
-        facts.change_time = written;
+        if (written > info->change_time)
+            facts.change_time = written;
+    }
     return facts;
 }
 
@@ -381,7 +385,7 @@ static void closed(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
     struct smb_close_rsp rsp = {0};
     if ((req->flags & SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB) != 0 && info != NULL && o != NULL) {
         rsp.flags = SMB2_CLOSE_FLAG_POSTQUERY_ATTRIB;
-        rsp.facts = facts_of(info, o->inode);
+        rsp.facts = facts_of(s, info, o->inode);
     }
     struct writer *w = request_writer(s, r, 64);
     if (w == NULL)

@@ -144,6 +144,24 @@ static void test_frozen_times(void **state)
     rig_end(&r);
 }
 
+/* [MS-FSA] 2.1.4.17: an end that stays where it is counts as written, too. */
+static void test_same_size_is_written(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_setup(&r);
+    uint64_t id = rig_create(&r, 1, "f");
+    Fl__SetBasic plain = FL__SET_BASIC__INIT;
+    plain.attributes = FILE_ATTRIBUTE_NORMAL;
+    set_basic(&r, id, plain);
+    rig_set_size(&r, 1, id, 0);
+    assert_int_equal(rig_info(&r, id)->write_time, r.now);
+    assert_int_equal(rig_info(&r, id)->attributes, FILE_ATTRIBUTE_ARCHIVE);
+    set_allocation(&r, id, 0);
+    assert_int_equal(rig_info(&r, id)->write_time, r.now);
+    rig_end(&r);
+}
+
 static Fl__DirectoryReply *list(struct rig *r, uint64_t id, const char *pattern, const char *after,
                                 uint32_t max)
 {
@@ -320,6 +338,7 @@ int main(void)
         cmocka_unit_test(test_basic),
         cmocka_unit_test(test_frozen_times),
         cmocka_unit_test(test_listing),
+        cmocka_unit_test(test_same_size_is_written),
         cmocka_unit_test(test_security),
         cmocka_unit_test(test_adding_needs_a_right),
         cmocka_unit_test(test_volume_and_status),

@@ -50,6 +50,8 @@ torture_options() { # name lane: one a line
     smb2.maxfid) echo "--option=torture:maxopenfiles=${MAXFID:-4000}" ;;
     # A write at 16 TiB - 1 succeeds here, as on Samba: files are sparse. NTFS says STATUS_DISK_FULL.
     smb2.rw.*) echo --target=samba3 ;;
+    # It lets Windows 7 alone open a file for nothing but SYNCHRONIZE.
+    smb2.create.gentest) echo --option=torture:win7=yes ;;
     smb2.session.* | smb2.notify.*)
         printf '%s\n' --option=torture:user2name=user1 "--option=torture:user2password=$password" ;;
     smb2.acls.ACCESSBASED) echo --option=torture:hideunread=hideunread ;;
@@ -60,6 +62,14 @@ torture_options() { # name lane: one a line
     smb2.zero-data-ioctl)
         printf '%s\n' --option=torture:filename=sparse.dat --option=torture:offset=0 \
             --option=torture:beyond_final_zero=4096 smb2.set-sparse-ioctl ;; # which makes the file
+    esac
+}
+
+# Who runs it: an administrator, except where the test knows nothing of what his privileges add.
+torture_user() { # name
+    case $1 in
+    smb2.maximum_allowed*) echo user1 ;;
+    *) echo admin ;;
     esac
 }
 
@@ -83,7 +93,7 @@ torture_one() { # lane hosts-file version name smbtorture's-name
     mapfile -t options < <(torture_options "$4" "$1")
     read -ra program <<<"$(torture_program "$3")"
     began=$(date +%s%N)
-    timeout -k 2 "$(torture_limit "$4")" "${program[@]}" "//$torture_host/lane$1" -U "admin%$password" --unclist="$2" \
+    timeout -k 2 "$(torture_limit "$4")" "${program[@]}" "//$torture_host/lane$1" -U "$(torture_user "$4")%$password" --unclist="$2" \
         --option=torture:progress=no "${options[@]}" "$5" >"$log" 2>&1
     result=$(torture_result "$log" $?)
     seconds=$((($(date +%s%N) - began) / 100000000))
