@@ -24,8 +24,8 @@ const struct command commands[] = {
     {"volume", "ls", "", "volumes and their health", run_volume_ls, 0, false},
     {"volume", "rm", "NAME --yes", "delete a volume and everything in it", run_volume_rm, 1, false},
     {"share", "create",
-     "NAME --path /VOLUME/DIR [--comment C] [--scale-out] [--ca] [--encrypt] [--leasing L]\n"
-     "                        [--full|--change|--read|--no-access PRINCIPAL ...]",
+     "NAME --path /VOLUME/DIR [--comment C] [--scale-out] [--ca] [--encrypt] [--abe]\n"
+     "                        [--leasing L] [--full|--change|--read|--no-access PRINCIPAL ...]",
      "share a directory", run_share_create, 1, false},
     {"share", "ls", "", "shares", run_share_ls, 0, false},
     {"share", "rm", "NAME", "stop sharing; the files stay", run_share_rm, 1, false},

@@ -343,6 +343,7 @@ static void get_share(struct source *s)
     sh->scale_out = get_bool(s);
     sh->continuous = get_bool(s);
     sh->encrypt = get_bool(s);
+    sh->abe = get_bool(s);
     sh->leasing = read_u8(&s->r);
     sh->uses_max = read_u32(&s->r);
     sh->caching = read_u8(&s->r);
@@ -591,7 +592,7 @@ struct meta *meta_load(struct mem *mem, struct slice bytes)
     get_descriptors(&s);
     get_each(&s, 60, get_volume);
     drop_descriptors(&s);
-    get_each(&s, 35, get_share);
+    get_each(&s, 36, get_share);
     get_each(&s, 29, get_user);
     get_each(&s, 90, get_lease);
     get_each(&s, 88, get_open);

@@ -107,22 +107,36 @@ static ntstatus query_access(const struct meta *m, const Fl__QueryAccess *q, str
     return info_out(o->inode, a, r);
 }
 
-/* The next entry that matches, from `at` on. */
-static const struct inode *matching(const struct inode *at, struct slice pattern)
+struct listing {
+    struct slice pattern;
+    size_t max;
+    const struct security_token *reader; /* NULL: everything is seen */
+};
+
+/* [MS-SMB2] 3.3.5.18: names of what may not be read are not seen. */
+static bool is_seen(const struct listing *l, const struct inode *i)
 {
-    while (at != NULL && pattern.len > 0 && !utf16_match(pattern, inode_name(at)))
+    const uint32_t wanted = FILE_GENERIC_READ;
+    return l->reader == NULL || (rights_by(i->descriptor, l->reader) & wanted) == wanted;
+}
+
+/* The next entry that matches, from `at` on. */
+static const struct inode *matching(const struct inode *at, const struct listing *l)
+{
+    while (at != NULL &&
+           ((l->pattern.len > 0 && !utf16_match(l->pattern, inode_name(at))) || !is_seen(l, at)))
         at = child_next(at);
     return at;
 }
 
-static ntstatus list_entries(const struct inode *at, struct slice pattern, size_t max,
-                             struct arena *a, Fl__DirectoryReply *reply)
+static ntstatus list_entries(const struct inode *at, const struct listing *l, struct arena *a,
+                             Fl__DirectoryReply *reply)
 {
-    reply->entries = arena_array(a, max, sizeof(*reply->entries));
+    reply->entries = arena_array(a, l->max, sizeof(*reply->entries));
     if (reply->entries == NULL)
         return STATUS_INSUFFICIENT_RESOURCES;
-    for (at = matching(at, pattern); at != NULL; at = matching(child_next(at), pattern)) {
-        if (reply->n_entries == max) {
+    for (at = matching(at, l); at != NULL; at = matching(child_next(at), l)) {
+        if (reply->n_entries == l->max) {
             reply->more = true;
             break;
         }
@@ -163,7 +177,12 @@ static ntstatus query_directory(const struct meta *m, const Fl__QueryDirectory *
         at = behind ? one : NULL;
         max = 1;
     }
-    ntstatus status = list_entries(at, pattern, max, a, reply);
+    struct work w = {.a = a};
+    struct security_token reader;
+    struct listing l = {pattern, max, q->reader != NULL ? &reader : NULL};
+    ntstatus status = q->reader != NULL ? token_of(&w, q->reader, false, &reader) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = list_entries(at, &l, a, reply);
     if (status != STATUS_OK)
         return status;
     r->body_case = FL__REPLY__BODY_DIRECTORY;

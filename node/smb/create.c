@@ -106,6 +106,15 @@ static ntstatus check_name(struct job *j)
     return STATUS_OK;
 }
 
+/* [MS-SMB2] 3.3.5.9: who may not do that on this share at all is not told whether there is such a
+ * file, if the share hides what may not be read. */
+static bool is_hidden(const struct smb_tree *t, const struct smb_create_req *q)
+{
+    uint32_t wanted = access_map_generic(q->desired_access) &
+                      ~(MAXIMUM_ALLOWED | ACCESS_SYSTEM_SECURITY | t->share_mask);
+    return t->abe && q->disposition == FILE_OPEN && wanted != 0;
+}
+
 static ntstatus parse(const struct smb_request *r, struct job *j)
 {
     ntstatus status = smb_create_decode(r->message, &j->req);
@@ -119,6 +128,8 @@ static ntstatus parse(const struct smb_request *r, struct job *j)
         status = name_parse(j->req.name, &j->name);
     if (status == STATUS_OK)
         status = check_name(j);
+    if (status == STATUS_OK && is_hidden(r->tree, &j->req))
+        status = STATUS_OBJECT_NAME_NOT_FOUND;
     if (status != STATUS_OK)
         return status;
     j->req.options &= ~OPTIONS_DROPPED;

@@ -170,6 +170,7 @@ static void list(struct smb *s, struct smb_request *r, struct smb_open *o)
     ask->open_id = o->open_id;
     ask->pattern = (ProtobufCBinaryData){o->dir.pattern_len, o->dir.pattern};
     ask->after = (ProtobufCBinaryData){o->dir.after_len, o->dir.after};
+    ask->reader = r->tree->abe ? r->session->token : NULL;
     ask->max_entries = single ? 1 : fit < DIR_ENTRIES_MAX ? fit : DIR_ENTRIES_MAX;
     q->body_case = FL__QUERY__BODY_DIRECTORY;
     q->directory = ask;

@@ -151,7 +151,7 @@ struct smb_tree {
     char share_name[256];
     uint32_t volume;
     uint64_t root_inode;
-    bool scale_out, continuous, encrypt;
+    bool scale_out, continuous, encrypt, abe;
     Fl__Leasing leasing;
     uint32_t caching;    /* of SMB2_SHAREFLAG_*_CACHING */
     uint32_t share_mask; /* the most the share's permissions allow: Open.share_mask */

@@ -77,6 +77,7 @@ static bool take_share(struct smb_tree *t, const Fl__Share *share,
     t->scale_out = share->scale_out;
     t->continuous = share->continuous;
     t->encrypt = share->encrypt;
+    t->abe = share->abe;
     t->leasing = share->leasing;
     t->caching = share->caching;
     t->share_mask = share_rights(share, token);
@@ -234,6 +235,8 @@ static void describe(const struct smb *s, const struct smb_request *r, const str
     rsp->share_type = t->ipc ? SMB2_SHARE_TYPE_PIPE : SMB2_SHARE_TYPE_DISK;
     rsp->maximal_access = t->share_mask;
     rsp->share_flags = t->caching;
+    if (t->abe)
+        rsp->share_flags |= SMB2_SHAREFLAG_ACCESS_BASED_DIRECTORY_ENUM;
     if (r->conn->dialect < SMB_DIALECT_300)
         return;
     if (t->encrypt)

@@ -17,6 +17,7 @@ list=$top/tests/e2e/smbtorture.expected
 samba=127.0.0.21
 [ $# -gt 0 ] || BASELINE=${BASELINE:-yes}
 cluster_up --nodes 3
+flotilla share create hideunread --path /vol1/hideunread --abe >/dev/null || exit 1
 cd "$work" || exit 1
 
 for ((lane = 1; lane <= LANES; lane++)); do

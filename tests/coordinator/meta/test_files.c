@@ -240,6 +240,47 @@ static struct slice only(struct rig *r, const struct sid *who, uint32_t mask)
     return written(&w);
 }
 
+/* Who may not read a file does not see it, when he is named as the reader. */
+static void test_hidden_from_reader(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        uint32_t mask;
+        size_t seen;
+    } rows[] = {
+        {"all that reading takes", FILE_GENERIC_READ, 1},
+        {"more than that", FILE_ALL_ACCESS, 1},
+        {"no data", FILE_GENERIC_READ & ~FILE_READ_DATA, 0},
+        {"no extended attributes", FILE_GENERIC_READ & ~FILE_READ_EA, 0},
+        {"nothing", SYNCHRONIZE, 0},
+    };
+    struct rig r;
+    rig_setup(&r);
+    uint8_t sid[SID_BYTES_MAX];
+    Fl__Token user;
+    rig_token(&r, &user, sid, 1001, false);
+    uint64_t id = rig_create(&r, 1, "f");
+    uint64_t root = rig_must_open(&r, 1, (struct ask){.path = "", .disposition = FILE_OPEN});
+    for (size_t i = 0; i < array_len(rows); i++) {
+        struct slice sd = only(&r, &sid_everyone, rows[i].mask);
+        assert_int_equal(set_security(&r, id, DACL_SECURITY_INFORMATION, sd, &r.token)->status,
+                         STATUS_OK);
+        Fl__Query q = FL__QUERY__INIT;
+        Fl__QueryDirectory d = FL__QUERY_DIRECTORY__INIT;
+        d.open_id = root;
+        d.reader = &user;
+        q.body_case = FL__QUERY__BODY_DIRECTORY;
+        q.directory = &d;
+        Fl__Reply *reply = meta_query(r.m, &q, &r.a);
+        assert_int_equal(reply->status, STATUS_OK);
+        if (reply->directory->n_entries != rows[i].seen)
+            fail_msg("%s", rows[i].name);
+        assert_int_equal(list(&r, root, "", "", 0)->n_entries, 1);
+    }
+    rig_end(&r);
+}
+
 static void test_security(void **state)
 {
     (void)state;
@@ -339,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_frozen_times),
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_same_size_is_written),
+        cmocka_unit_test(test_hidden_from_reader),
         cmocka_unit_test(test_security),
         cmocka_unit_test(test_adding_needs_a_right),
         cmocka_unit_test(test_volume_and_status),

@@ -5,7 +5,10 @@
 
 #include "proto/smb/create_client.h"
 #include "proto/smb/data_client.h"
+#include "proto/smb/create_client.h"
 #include "proto/smb/dir.h"
+#include "proto/smb/dtyp.h"
+#include "proto/smb/fscc.h"
 #include "proto/smb/ioctl.h"
 #include "proto/smb/negotiate.h"
 #include <stdlib.h>
@@ -213,6 +216,24 @@ static void test_trees(void **state)
     assert_int_equal(client_tree(&cl, "\\\\server\\general"), STATUS_ACCESS_DENIED);
     rig.shares[1].n_grants = 0; /* the administrators' alone */
     assert_int_equal(client_tree(&cl, "\\\\server\\general"), STATUS_ACCESS_DENIED);
+}
+
+/* A share that hides what may not be read: who may not do that there at all learns nothing. */
+static void test_hiding_share(void **state)
+{
+    (void)state;
+    struct smb_file_id id;
+    rig.shares[1].abe = true;
+    rig.grant.access = FILE_GENERIC_READ;
+    client_ready(&cl, &rig, SMB_DIALECT_311);
+    struct smb_create_req open = {
+        .desired_access = GENERIC_WRITE, .disposition = FILE_OPEN, .name = slice_of("f", 2)};
+    smb_create_req_encode(client_begin(&cl, SMB2_CREATE, 0), &open);
+    assert_int_equal(client_call(&cl), STATUS_OBJECT_NAME_NOT_FOUND);
+    rig.grant.access = FILE_ALL_ACCESS;
+    struct smb_event ev = {.type = SMB_EV_CONFIG, .config = {&rig.cluster, 1}};
+    rig_event(&rig, &ev);
+    assert_int_equal(client_create(&cl, "file", &id), STATUS_OK);
 }
 
 static void test_encrypted_share(void **state)
@@ -462,6 +483,7 @@ int main(void)
         T(test_previous_session),
         T(test_reauthentication),
         T(test_trees),
+        T(test_hiding_share),
         T(test_encrypted_share),
         T(test_share_is_removed),
         T(test_tree_connect_must_be_signed),
