@@ -301,6 +301,15 @@ static void on_notice(struct node *n, const Fl__Notice *notice)
     case FL__NOTICE__BODY_OPLOCK_BREAK:
         to_smb(n, SMB_EV_OPLOCK_BREAK)->oplock_break = notice->oplock_break;
         break;
+    case FL__NOTICE__BODY_SESSION: {
+        const Fl__SessionNotice *told = notice->session;
+        struct smb_event *ev = to_smb(n, told->ended ? SMB_EV_SESSION_ENDED : SMB_EV_SESSION_END);
+        ev->session_end.session_id = told->session_id;
+        ev->session_end.user_sid = pb_slice(told->user_sid);
+        ev->session_end.asker = told->asker;
+        ev->session_end.ticket = told->ticket;
+        break;
+    }
     case FL__NOTICE__BODY_OPENS_LOST: /* only whole shares are closed so: their trees go by CONFIG
                                        */
     case FL__NOTICE__BODY_CONFIG_CHANGED:

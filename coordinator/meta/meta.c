@@ -113,6 +113,8 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_LEASE_ACK: return apply_lease_ack(w, c->lease_ack);
     case FL__COMMAND__BODY_OPLOCK_ACK: return apply_oplock_ack(w, c->oplock_ack);
     case FL__COMMAND__BODY_BREAK_TIMEOUT: return apply_break_timeout(w);
+    case FL__COMMAND__BODY_END_SESSION: return apply_end_session(w, c->end_session);
+    case FL__COMMAND__BODY_SESSION_ENDED: return apply_session_ended(w, c->session_ended);
     case FL__COMMAND__BODY_REGISTER_NODE: return apply_register(w, c->register_node);
     case FL__COMMAND__BODY_NODE_DOWN: return apply_node_down(w, c->node_down);
     case FL__COMMAND__BODY_GROUP_EVICT: return apply_group_evict(w, c->group_evict);

@@ -578,6 +578,8 @@ struct invalidation *invalidation_get(const struct meta *m, uint64_t ticket);
 struct invalidation *invalidation_first(const struct meta *m);
 struct invalidation *invalidation_next(const struct invalidation *v);
 void invalidation_insert(struct meta *m, struct invalidation *v);
+ntstatus apply_end_session(struct work *w, const Fl__EndSession *c);
+ntstatus apply_session_ended(struct work *w, const Fl__SessionEnded *c);
 ntstatus apply_invalidate_done(struct work *w, const Fl__InvalidateDone *c);
 
 /* Notices reclaim_begin may need for this volume. */

@@ -7,6 +7,7 @@ struct letter {
         Fl__CacheInvalidate cache_invalidate;
         Fl__Reclaim reclaim;
         Fl__OpensLost opens_lost;
+        Fl__SessionNotice session;
         Fl__WatchEvent watch;
         Fl__LeaseBreak lease_break;
         Fl__OplockBreak oplock_break;
@@ -57,6 +58,9 @@ Fl__Notice *outbox_post(struct work *w, uint32_t node_id, Fl__Notice__BodyCase b
     } else if (body == FL__NOTICE__BODY_OPENS_LOST) {
         fl__opens_lost__init(&l->opens_lost);
         n->opens_lost = &l->opens_lost;
+    } else if (body == FL__NOTICE__BODY_SESSION) {
+        fl__session_notice__init(&l->session);
+        n->session = &l->session;
     } else if (body == FL__NOTICE__BODY_WATCH) {
         fl__watch_event__init(&l->watch);
         n->watch = &l->watch;

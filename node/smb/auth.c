@@ -10,6 +10,7 @@
  * A guest or an anonymous client has no key, so nothing it says could be protected, and nobody's
  * rights: it is refused. */
 #include "node/smb/channel.h"
+#include "node/smb/previous.h"
 
 #include "proto/smb/session.h"
 
@@ -20,6 +21,7 @@ struct setup { /* scratch of a SESSION_SETUP part */
     uint8_t security_mode;
     bool binding;
     uint64_t previous_session_id;
+    struct slice blob; /* the last token to the client */
 };
 
 static bool is_v3(const struct smb_conn *c) { return c->dialect >= SMB_DIALECT_300; }
@@ -79,8 +81,10 @@ void cmd_session_setup(struct smb *s, struct smb_request *r)
         request_fail(s, r, status);
         return;
     }
-    *setup = (struct setup){req.security_mode, (req.flags & SMB2_SESSION_FLAG_BINDING) != 0,
-                            req.previous_session_id};
+    *setup = (struct setup){req.security_mode,
+                            (req.flags & SMB2_SESSION_FLAG_BINDING) != 0,
+                            req.previous_session_id,
+                            {0}};
     r->scratch = setup;
     r->session = ch->session;
     r->session_at = ch->session->self;
@@ -209,7 +213,6 @@ static ntstatus first_logon(struct smb *s, const struct smb_request *r, struct s
         !session->encrypt && (s->config->require_signing || ch->conn->should_sign ||
                               (setup->security_mode & SMB2_NEGOTIATE_SIGNING_REQUIRED) != 0);
     channel_set_bound(ch);
-    session_end_previous(s, session, setup->previous_session_id);
     return STATUS_OK;
 }
 
@@ -291,6 +294,12 @@ static void refuse(struct smb *s, struct smb_request *r, struct smb_channel *ch,
     request_fail(s, r, status);
 }
 
+static void welcome(struct smb *s, struct smb_request *r)
+{
+    const struct setup *setup = r->scratch;
+    reply(s, r, STATUS_OK, setup->blob);
+}
+
 static void on_outcome(struct smb *s, struct smb_request *r, const struct smb_event *ev)
 {
     struct smb_channel *ch = channel_find(r->session, r->conn);
@@ -302,6 +311,8 @@ static void on_outcome(struct smb *s, struct smb_request *r, const struct smb_ev
         return;
     }
     ch->auth_context = 0; /* ended by its outcome */
+    struct setup *setup = r->scratch;
+    bool is_new = !ch->bound && !setup->binding;
     ntstatus status = STATUS_LOGON_FAILURE;
     if (ev->auth.state == SMB_AUTH_OK)
         status = accept(s, r, ch, ev);
@@ -311,7 +322,10 @@ static void on_outcome(struct smb *s, struct smb_request *r, const struct smb_ev
     }
     r->hash_reply = false; /* the last reply is not part of the hash: the key signs it */
     r->sign_reply = true;
-    reply(s, r, STATUS_OK, ev->auth.blob);
+    setup->blob = arena_copy(&r->arena, ev->auth.blob);
+    if (is_new && previous_end(s, r, setup->previous_session_id, welcome))
+        return;
+    welcome(s, r);
 }
 
 void auth_on_event(struct smb *s, const struct smb_event *ev)

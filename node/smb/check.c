@@ -1,5 +1,6 @@
 /* smb_check(): what must hold between any two steps. */
 #include "node/smb/channel.h"
+#include "node/smb/previous.h"
 #include "node/smb/notify.h"
 
 static uint32_t count_list(const struct list *l)
@@ -48,7 +49,7 @@ static void check_request(const struct smb *s, struct smb_request *r)
         must(state == REQUEST_WAITING); /* an orphan: replication still has its bytes */
         must(r->wait == WAIT_IO);
     }
-    bool asks = state == REQUEST_WAITING && r->wait != WAIT_IDLE;
+    bool asks = state == REQUEST_WAITING && r->wait != WAIT_IDLE && r->wait != WAIT_PREVIOUS;
     must(handle_none(r->op) == !asks);
     if (asks)
         must(table_get(&s->ops, r->op) == r);
@@ -136,6 +137,12 @@ void smb_check(const struct smb *s)
     at = (handle){0};
     while ((object = table_next(&s->requests, &at)) != NULL)
         check_request(s, object);
+    at = (handle){0};
+    while ((object = table_next(&s->previous, &at)) != NULL) {
+        const struct smb_previous *p = object;
+        must(p->left > 0);
+        must(!p->remote || p->asker == 0);
+    }
     must(s->out == NULL);
     must(map_count(&s->session_by_id) <= s->sessions.used);
     must(map_count(&s->tree_by_id) == s->trees.used);

@@ -6,6 +6,7 @@
  * business. */
 #include "node/smb/locks.h"
 #include "node/smb/notify.h"
+#include "node/smb/previous.h"
 
 #include "proto/base/prng.h"
 
@@ -199,6 +200,7 @@ void open_free(struct smb *s, struct smb_open *o)
     if (o->inode != NULL)
         inode_put(s, o->inode);
     mem_free(s->mem, o->path, o->path_len);
+    previous_release(s, o->previous);
     pool_put(&s->open_pool, o);
 }
 

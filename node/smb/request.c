@@ -2,7 +2,7 @@
  * connection does. See smb_int.h for the states. */
 #include "node/smb/channel.h"
 #include "node/smb/files.h"
-#include "node/smb/smb_int.h"
+#include "node/smb/previous.h"
 
 #include "proto/smb/error.h"
 #include "proto/smb/transform.h"
@@ -91,6 +91,7 @@ static void forget_op(struct smb *s, struct smb_request *r)
 void request_finish(struct smb *s, struct smb_request *r)
 {
     request_part_end(s, r);
+    previous_forget(s, r);
     smb_timer_disarm(s, &r->timer);
     smb_release(s, r->frame);
     smb_release(s, r->io_buf);
@@ -165,7 +166,7 @@ void request_wait(struct smb *s, struct smb_request *r, enum smb_wait wait, uint
     r->wait = wait;
     r->give_up_ns = give_up_ns;
     /* Within a compound only the last part may go asynchronous (3.3.5.2.7 <266>); a logon never. */
-    bool may_pend = r->last_part && r->async_id == 0 && wait != WAIT_AUTH;
+    bool may_pend = r->last_part && r->async_id == 0 && wait != WAIT_AUTH && wait != WAIT_PREVIOUS;
     r->interim_ns = may_pend ? s->now_ns + SMB_INTERIM_NS : DEADLINE_NEVER;
     arm(s, r);
 }
@@ -310,6 +311,11 @@ void request_on_timer(struct smb *s, struct smb_request *r)
     }
     if (s->now_ns < r->give_up_ns) {
         arm(s, r);
+        return;
+    }
+    if (r->wait == WAIT_PREVIOUS) { /* long enough: it goes on as if it were answered */
+        previous_forget(s, r);
+        request_wake_later(s, r, STATUS_OK);
         return;
     }
     trace_put(&s->trace, "request.late", r->header.command, r->header.message_id, r->wait);

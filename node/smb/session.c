@@ -1,6 +1,9 @@
 /* Sessions: where they are found, and how they end. Their end is gradual: first nobody finds
  * them any more, then their trees and opens go one by one, then their keys are wiped. */
 #include "node/smb/channel.h"
+#include "node/smb/previous.h"
+
+#include "proto/cluster/session_id.h"
 
 /* A token with a thousand groups fits well. */
 #define TOKEN_BYTES_MAX (512u << 10)
@@ -16,9 +19,9 @@ struct smb_session *session_new(struct smb *s, struct smb_conn *c)
 {
     uint64_t id;
     smb_random(s, &id, sizeof(id));
-    /* Random, so that a PreviousSessionId of another node or another life names nothing here. 0
-     * and -1 are reserved (3.3.5.5.1). */
-    if (id == 0 || id == UINT64_MAX || map_get_u64(&s->session_by_id, id) != NULL)
+    id = session_id_of(s->node_id, id);
+    if (id == 0 || id == UINT64_MAX /* reserved, 3.3.5.5.1 */ ||
+        map_get_u64(&s->session_by_id, id) != NULL)
         return NULL;
     struct smb_session *session = pool_get(&s->session_pool);
     if (session == NULL)
@@ -87,6 +90,7 @@ bool session_unwind(struct smb *s)
     seal_key_free(session->open_key);
     arena_fini(&session->arena);
     list_remove(&session->work);
+    previous_release(s, session->previous);
     pool_put(&s->session_pool, session);
     return true;
 }
@@ -96,18 +100,6 @@ void session_on_timer(struct smb *s, struct smb_session *session)
     trace_put(&s->trace, "session.expired", session->id, 0, 0);
     if (session->sm.state == SESSION_VALID)
         sm_move(&session->sm, SESSION_EXPIRED);
-}
-
-void session_end_previous(struct smb *s, const struct smb_session *now, uint64_t previous_id)
-{
-    struct smb_session *old = map_get_u64(&s->session_by_id, previous_id);
-    if (previous_id == 0 || old == NULL || old == now || old->token == NULL)
-        return;
-    /* 3.3.5.5.3: another user's session is none of his business. */
-    if (!slice_equal(old->security.user, now->security.user))
-        return;
-    trace_put(&s->trace, "session.replaced", old->id, now->id, 0);
-    session_doom(s, old);
 }
 
 /* [MS-SMB2] 3.3.5.6. The session is found no more from here on; it ends after the reply, which it

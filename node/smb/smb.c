@@ -4,6 +4,7 @@
  * is put on lists and done piece by piece while `out` has room; what does not fit is done in the
  * next step, which smb_next_deadline() then wants at once. */
 #include "node/smb/channel.h"
+#include "node/smb/previous.h"
 #include "node/smb/notify.h"
 
 #include "proto/base/prng.h"
@@ -17,6 +18,7 @@ static bool init_pools(struct smb *s, const struct smb_config *c)
     return pool_init(&s->conn_pool, m, sizeof(struct smb_conn), c->connections_max) &&
            pool_init(&s->session_pool, m, sizeof(struct smb_session), c->sessions_max) &&
            pool_init(&s->channel_pool, m, sizeof(struct smb_channel), c->channels_max) &&
+           pool_init(&s->previous_pool, m, sizeof(struct smb_previous), c->sessions_max) &&
            pool_init(&s->tree_pool, m, sizeof(struct smb_tree), c->trees_max) &&
            pool_init(&s->open_pool, m, sizeof(struct smb_open), c->opens_max) &&
            pool_init(&s->inode_pool, m, sizeof(struct smb_inode), c->opens_max) &&
@@ -28,7 +30,8 @@ static bool init_tables(struct smb *s, const struct smb_config *c)
     struct mem *m = s->mem;
     uint32_t timers = c->connections_max + c->sessions_max + c->requests_max;
     return table_init(&s->conns, m, c->connections_max) &&
-           table_init(&s->sessions, m, c->sessions_max) && table_init(&s->trees, m, c->trees_max) &&
+           table_init(&s->sessions, m, c->sessions_max) &&
+           table_init(&s->previous, m, c->sessions_max) && table_init(&s->trees, m, c->trees_max) &&
            table_init(&s->opens, m, c->opens_max) && table_init(&s->requests, m, c->requests_max) &&
            table_init(&s->ops, m, c->requests_max) && heap_init(&s->timers, m, timers);
 }
@@ -95,11 +98,12 @@ void smb_free(struct smb *s)
                           &s->watch_by_id};
     for (size_t i = 0; i < array_len(maps); i++)
         map_fini(maps[i]);
-    struct table *tables[] = {&s->conns, &s->sessions, &s->trees, &s->opens, &s->requests, &s->ops};
+    struct table *tables[] = {&s->conns, &s->sessions, &s->previous, &s->trees,
+                              &s->opens, &s->requests, &s->ops};
     for (size_t i = 0; i < array_len(tables); i++)
         table_fini(tables[i]);
-    struct pool *pools[] = {&s->conn_pool, &s->session_pool, &s->channel_pool, &s->tree_pool,
-                            &s->open_pool, &s->inode_pool,   &s->request_pool};
+    struct pool *pools[] = {&s->conn_pool, &s->session_pool, &s->channel_pool, &s->previous_pool,
+                            &s->tree_pool, &s->open_pool,    &s->inode_pool,   &s->request_pool};
     for (size_t i = 0; i < array_len(pools); i++)
         pool_fini(pools[i]);
     heap_fini(&s->timers);
@@ -233,6 +237,8 @@ static void on_event(struct smb *s, const struct smb_event *ev)
     case SMB_EV_WATCH: watch_event(s, ev); break;
     case SMB_EV_LEASE_BREAK:
     case SMB_EV_OPLOCK_BREAK: break; /* none is asked for */
+    case SMB_EV_SESSION_END: previous_asked(s, ev); break;
+    case SMB_EV_SESSION_ENDED: previous_answered(s, ev->session_end.ticket); break;
     case SMB_EV_STATE_LOST: on_state_lost(s); break;
     case SMB_EV_TICK: break;
     }

@@ -50,7 +50,9 @@ enum smb_event_type {
     SMB_EV_WATCH,       /* something has changed in a directory that a client watches */
     SMB_EV_LEASE_BREAK, /* a client's lease or oplock breaks: it is to be told */
     SMB_EV_OPLOCK_BREAK,
-    SMB_EV_STATE_LOST, /* our opens are gone: drop every session */
+    SMB_EV_STATE_LOST,    /* our opens are gone: drop every session */
+    SMB_EV_SESSION_END,   /* a client of ours is another node's now: SessionEnded when it is done */
+    SMB_EV_SESSION_ENDED, /* the other node's answer to our EndSession */
     SMB_EV_TICK,
 };
 
@@ -100,6 +102,12 @@ struct smb_event {
             const struct smb_interface *list;
             uint32_t count;
         } interfaces;
+        struct {
+            uint64_t session_id;
+            struct slice user_sid; /* who wants it to end */
+            uint32_t asker;
+            uint64_t ticket; /* SESSION_ENDED: of ours, and all there is */
+        } session_end;
         struct {
             bool valid;
         } lease;

@@ -127,6 +127,7 @@ struct smb_session {
     uint32_t tree_count, next_tree_id;
     struct smb_timer expiry;
     struct arena arena; /* token, name */
+    handle previous;    /* who waits for its end, also in its trees and opens (previous.h) */
 
     uint64_t began_ns, used_ns; /* when it was made, and last asked for something */
     bool signing_required, encrypt;
@@ -145,6 +146,7 @@ struct smb_tree {
     struct list session_link, work;
     struct list opens; /* smb_open.tree_link */
     uint32_t open_count;
+    handle previous; /* as its session's; held since it is gone */
     bool ipc, gone;
     uint64_t began_ns;
     /* Copied from the cluster's configuration, kept fresh by tree_config(). */
@@ -200,6 +202,7 @@ struct smb_open {
     struct list requests;  /* smb_request.open_link of parts that use it */
     uint32_t busy;         /* length of `requests` without the parked ones */
     bool closing;          /* found no more; META Close leaves when busy is 0 */
+    handle previous;       /* as its tree's; held since that is gone */
     handle closer;         /* the CLOSE request that waits for busy to become 1 (itself) */
     struct rpc_pipe *pipe; /* opens of IPC$ */
     handle pipe_user;      /* the request that has a call of it answered by the cluster */
@@ -241,7 +244,7 @@ enum smb_request_state {
     REQUEST_DONE,    /* everything sent; memory lives until the next step */
 };
 
-enum smb_wait { WAIT_NONE, WAIT_META, WAIT_IO, WAIT_AUTH, WAIT_IDLE };
+enum smb_wait { WAIT_NONE, WAIT_META, WAIT_IO, WAIT_AUTH, WAIT_IDLE, WAIT_PREVIOUS };
 
 /* The reply of one part: `head` lies in the arena with room for a transform header before it. */
 struct smb_part {
@@ -303,6 +306,7 @@ struct smb_request {
     handle io_buf;        /* of the IO result being handled; released after the continuation */
     handle kept;          /* one that the part goes on to use: request_keep, released with it */
     ntstatus wake_status; /* what a woken request is completed with; STATUS_OK: go on */
+    handle previous;      /* what it waits for with WAIT_PREVIOUS (previous.h) */
     handle doom_session;  /* LOGOFF: this session ends when the reply has left */
     smb_resume *on_idle;
     smb_meta_done *on_meta;
@@ -325,9 +329,9 @@ struct smb {
     uint32_t node_id;
     bool lease;
 
-    struct pool conn_pool, session_pool, channel_pool, tree_pool, open_pool, inode_pool,
-        request_pool;
-    struct table conns, sessions, trees, opens, requests, ops;
+    struct pool conn_pool, session_pool, channel_pool, previous_pool, tree_pool, open_pool,
+        inode_pool, request_pool;
+    struct table conns, sessions, previous, trees, opens, requests, ops;
     struct map conn_by_id, session_by_id, tree_by_id, inode_by_id;
     struct map watch_by_id; /* opens that watch, by FileId.Persistent */
     struct heap timers;
@@ -509,10 +513,6 @@ struct smb_session *session_find(struct smb *s, struct smb_conn *c, uint64_t id)
 void session_doom(struct smb *s, struct smb_session *session);
 bool session_unwind(struct smb *s);
 void session_on_timer(struct smb *s, struct smb_session *session);
-
-/* Ends the session of a client that comes back after losing its connection, if it is the same
- * user. */
-void session_end_previous(struct smb *s, const struct smb_session *now, uint64_t previous_id);
 
 struct smb_tree *tree_find(struct smb *s, const struct smb_session *session, uint32_t id);
 void tree_doom(struct smb *s, struct smb_tree *t);

@@ -1,6 +1,6 @@
 /* Tree connects: the shares of the cluster's configuration and IPC$ ([MS-SMB2] 3.3.5.7,
  * 3.3.5.8), and what a share's permissions leave of somebody's rights. */
-#include "node/smb/smb_int.h"
+#include "node/smb/previous.h"
 
 #include "proto/smb/tree.h"
 
@@ -120,6 +120,8 @@ void tree_doom(struct smb *s, struct smb_tree *t)
     struct tree_key key;
     (void)map_remove(&s->tree_by_id, key_of(t->session, t->id, &key));
     (void)table_remove(&s->trees, t->self);
+    t->previous = t->session->previous;
+    previous_hold(s, t->previous);
     must(t->session->tree_count > 0);
     t->session->tree_count--;
     t->session = NULL;
@@ -137,6 +139,7 @@ bool tree_unwind(struct smb *s)
     }
     must(t->open_count == 0);
     list_remove(&t->work);
+    previous_release(s, t->previous);
     pool_put(&s->tree_pool, t);
     return true;
 }
@@ -145,6 +148,8 @@ void open_doom(struct smb *s, struct smb_open *o)
 {
     must(o->tree != NULL);
     must(o->tree->open_count > 0);
+    o->previous = o->tree->previous;
+    previous_hold(s, o->previous);
     o->tree->open_count--;
     o->tree = NULL;
     list_remove(&o->tree_link);

@@ -247,6 +247,23 @@ static void fill_answer(struct stream *s, Fl__Command *c)
     }
 }
 
+static void fill_session(struct stream *s, Fl__Command *c)
+{
+    Fl__EndSession *e = make(s, sizeof(*e));
+    Fl__SessionEnded *d = make(s, sizeof(*d));
+    fl__end_session__init(e);
+    fl__session_ended__init(d);
+    e->session_id = (uint64_t)pick(s, RIG_NODES + 2) << 48 | pick(s, 5);
+    e->user_sid = s->r->token.user_sid;
+    d->asker = pick(s, RIG_NODES + 2);
+    bool ends = pick(s, 2) == 0;
+    c->body_case = ends ? FL__COMMAND__BODY_END_SESSION : FL__COMMAND__BODY_SESSION_ENDED;
+    if (ends)
+        c->end_session = e;
+    else
+        c->session_ended = d;
+}
+
 static void fill_group(struct stream *s, Fl__Command *c)
 {
     Fl__GroupEvict *e = make(s, sizeof(*e));
@@ -350,7 +367,10 @@ static void next_command(struct stream *s, Fl__Command *c)
     } else if (kind < 83) {
         fill_rename(s, c);
     } else if (kind < 88) {
-        fill_answer(s, c);
+        if (pick(s, 6) == 0)
+            fill_session(s, c);
+        else
+            fill_answer(s, c);
     } else if (kind < 92) {
         fill_break(s, c);
     } else if (kind < 95) {

@@ -34,6 +34,7 @@ static void init_cluster(struct rig *g)
     fl__cluster_config__init(&g->cluster);
     for (size_t i = 0; i < 2; i++) {
         fl__node__init(&g->nodes[i]);
+        g->nodes[i].id = (uint32_t)i + 1;
         g->nodes[i].state = FL__NODE_STATE__NODE_UP;
         g->node_list[i] = &g->nodes[i];
     }
@@ -185,6 +186,14 @@ static void take_op(struct rig *g, const struct smb_effect *e)
         if (c != NULL && c->body_case == FL__COMMAND__BODY_CANCEL) {
             g->cancels++;
             g->cancel_id = c->cancel->cancel_id;
+        }
+        if (c != NULL && c->body_case == FL__COMMAND__BODY_END_SESSION) {
+            g->end_session = c->end_session->session_id;
+            g->end_ticket = c->end_session->ticket;
+        }
+        if (c != NULL && c->body_case == FL__COMMAND__BODY_SESSION_ENDED) {
+            g->ended_ticket = c->session_ended->ticket;
+            g->ended_closes = g->closes;
         }
         if (e->meta.token == 0)
             return;

@@ -62,7 +62,10 @@ struct rig {
     uint64_t closed_conn;              /* the last one closed by the core */
     const char *closed_why;
     uint32_t closes, auth_ends, invalidates_done, cancels;
-    uint64_t cancel_id; /* of the last Cancel */
+    uint64_t cancel_id;               /* of the last Cancel */
+    uint64_t end_session, end_ticket; /* of the last EndSession */
+    uint64_t ended_ticket;            /* of the last SessionEnded */
+    uint32_t ended_closes;            /* closes that went before it */
     uint64_t next_open_id, next_conn;
     uint64_t file_size;       /* of every file */
     uint32_t attributes;      /* ... besides ARCHIVE */
