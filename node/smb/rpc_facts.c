@@ -117,6 +117,8 @@ const struct rpc_facts *rpc_facts_of(struct smb *s, struct smb_request *r)
     (void)sid_decode(r->session->security.user, &f->caller.sid);
     if (s->cluster != NULL)
         (void)sid_decode(pb_slice(s->cluster->domain_sid), &f->domain_sid);
+    if (sid_is_below(&f->caller.sid, &f->domain_sid)) /* whatever he called it when he logged on */
+        f->caller.domain = f->server_name;
     f->counted.sessions = s->sessions.used;
     f->counted.opens = s->opens.used;
     f->counted.sent = s->stats.read_bytes;

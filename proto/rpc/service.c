@@ -4,7 +4,8 @@
 #include "proto/rpc/ndr.h"
 #include <string.h>
 
-static const struct rpc_service *const services[] = {&srvsvc_service, &wkssvc_service};
+static const struct rpc_service *const services[] = {&srvsvc_service, &wkssvc_service,
+                                                     &lsarpc_service};
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 
@@ -39,9 +40,9 @@ uint32_t rpc_service_call(const struct rpc_service *service, uint16_t opnum, str
         return RPC_FAULT_OP_RANGE;
     a->r = reader_of(stub);
     uint32_t result = service->handlers[opnum](a);
-    if (a->r.bad)
-        return RPC_FAULT_NDR;
-    return a->scratch->failed ? RPC_FAULT_NO_MEMORY : result;
+    if (a->scratch->failed)
+        return RPC_FAULT_NO_MEMORY;
+    return a->r.bad ? RPC_FAULT_NDR : result;
 }
 
 /* ---- context handles --------------------------------------------------------------------------
@@ -117,7 +118,14 @@ struct slice rpc_text(struct rpc_ask *a, struct slice utf16)
 bool rpc_text_is(struct rpc_ask *a, struct slice utf8, struct slice utf16)
 {
     struct slice units;
-    return utf16_from_utf8(utf8, a->scratch, &units) && utf16_compare_fold(units, utf16) == 0;
+    struct arena line; /* lists are long: what one comparison takes is given back at once */
+    if (utf8.len < utf16.len / 2 || utf8.len > utf16.len / 2 * 3)
+        return false; /* a unit makes one to three bytes, whatever its case */
+    arena_init(&line, a->scratch->mem, 8 * RPC_TEXT_MAX);
+    bool same = utf16_from_utf8(utf8, &line, &units) && utf16_compare_fold(units, utf16) == 0;
+    a->scratch->failed |= line.failed;
+    arena_fini(&line);
+    return same;
 }
 
 uint32_t rpc_end(const struct rpc_ask *a) { return a->r.bad ? RPC_FAULT_NDR : RPC_ANSWERED; }

@@ -196,6 +196,15 @@ bool sid_from_text(struct slice text, struct sid *out)
     return true;
 }
 
+bool sid_is_below(const struct sid *s, const struct sid *domain)
+{
+    struct sid parent = *s;
+    if (s->count != domain->count + 1)
+        return false;
+    parent.sub[--parent.count] = 0;
+    return sid_equal(&parent, domain);
+}
+
 bool sid_append(const struct sid *domain, uint32_t rid, struct sid *out)
 {
     if (domain->count >= SID_SUB_MAX)

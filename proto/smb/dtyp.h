@@ -30,6 +30,8 @@ int sid_compare(const struct sid *a, const struct sid *b);
 size_t sid_to_text(const struct sid *s, char out[SID_TEXT_MAX]);
 /* The inverse, letter case ignored. False when it is not a SID; `out` is untouched. */
 bool sid_from_text(struct slice text, struct sid *out);
+/* Is it `domain` with one more subauthority? */
+bool sid_is_below(const struct sid *s, const struct sid *domain);
 /* `domain` with `rid` behind it; false when it has no room. */
 bool sid_append(const struct sid *domain, uint32_t rid, struct sid *out);
 

@@ -1,6 +1,7 @@
 #pragma once
 /* A cluster for the services' tests: two shares and IPC$, two users; and calls made by hand. */
 #include "proto/base/must.h"
+#include "proto/base/utf16.h"
 #include "proto/rpc/ndr.h"
 #include "proto/rpc/service.h"
 #include "proto/rpc/srvsvc.h"

@@ -101,14 +101,9 @@ static void names_are_known(void **state)
     static const struct {
         const char *name;
         bool known;
-    } rows[] = {{"srvsvc", true},
-                {"SRVSVC", true},
-                {"PIPE\\srvsvc", true},
-                {"\\pipe\\Wkssvc", true},
-                {"spoolss", false},
-                {"srvsvc2", false},
-                {"", false},
-                {"srvsv", false},
+    } rows[] = {{"srvsvc", true},         {"SRVSVC", true},   {"PIPE\\srvsvc", true},
+                {"\\pipe\\Wkssvc", true}, {"spoolss", false}, {"LSARPC", true},
+                {"srvsvc2", false},       {"", false},        {"srvsv", false},
                 {"pipe\\", false}};
     for (size_t i = 0; i < array_len(rows); i++)
         assert_row(rows[i].name, (rpc_service_find(rows[i].name) != NULL) == rows[i].known);

@@ -75,6 +75,10 @@ static void sids_are_ordered(void **state)
     struct sid appended;
     assert_true(sid_append(&sid_null, 7, &appended));
     assert_true(sid_compare(&sid_null, &appended) < 0);
+    assert_true(sid_is_below(&appended, &sid_null));
+    assert_false(sid_is_below(&appended, &sid_everyone));
+    assert_false(sid_is_below(&sid_null, &sid_null));
+    assert_false(sid_is_below(&sid_null, &appended));
     struct sid full = {.revision = 1, .count = SID_SUB_MAX};
     assert_false(sid_append(&full, 7, &appended));
     for (uint8_t i = 0; i < SID_SUB_MAX; i++)
