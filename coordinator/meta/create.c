@@ -291,6 +291,16 @@ static bool needs_ea(const struct create *cr)
     return false;
 }
 
+static bool planted_sharing(const struct work *w, const struct inode *i)
+{
+    if ((w->m->planted & META_PLANT_SHARING) == 0)
+        return false;
+    for (const struct list *at = i->opens.next; at != &i->opens; at = at->next)
+        if (container_of(at, struct open, in_inode)->node == w->node)
+            return false;
+    return true;
+}
+
 /* 2.1.5.1.2: sharing, and what others cache. A batch oplock goes first: its client may have closed
  * the file long ago. Who would violate sharing waits until cached handles have been closed. */
 static ntstatus check_others(struct work *w, struct create *cr)
@@ -302,6 +312,8 @@ static ntstatus check_others(struct work *w, struct create *cr)
     ntstatus status = lease_batch(i) ? leases_wait(w, i, use, own) : STATUS_OK;
     if (status == STATUS_OK)
         status = check_sharing(cr);
+    if (status == STATUS_SHARING_VIOLATION && planted_sharing(w, i))
+        status = STATUS_OK;
     if (status == STATUS_SHARING_VIOLATION) {
         ntstatus waits = leases_wait(w, i, USE_SHARE, own);
         return waits == STATUS_OK ? status : waits;
@@ -322,7 +334,8 @@ static ntstatus open_existing(struct work *w, struct create *cr)
 {
     struct inode *i = cr->target;
     const Fl__Open *c = cr->c;
-    if (i->delete_pending || cr->place.inode->delete_pending)
+    bool marked = i->delete_pending || cr->place.inode->delete_pending;
+    if (marked && (w->m->planted & META_PLANT_MARKED) == 0)
         return STATUS_DELETE_PENDING;
     if (c->disposition == FILE_CREATE)
         return STATUS_OBJECT_NAME_COLLISION;

@@ -290,6 +290,8 @@ void meta_apply(struct meta *m, uint64_t index, const Fl__Command *command, stru
     out->notices_count = box.count;
 }
 
+void meta_plant(struct meta *m, uint32_t planted) { m->planted = planted; }
+
 uint64_t meta_index(const struct meta *m) { return m->index; }
 
 struct slice meta_ca_key(const struct meta *m) { return blob_slice(&m->ca_key); }

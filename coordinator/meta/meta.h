@@ -81,5 +81,12 @@ struct meta *meta_load(struct mem *mem, struct slice bytes);
 /* The log index of the last command applied (also in the snapshot). */
 uint64_t meta_index(const struct meta *m);
 
+/* Bugs for the simulator to find. 0 everywhere else. */
+enum meta_planted {
+    META_PLANT_SHARING = 1 << 16, /* share modes hold among the opens of one node only */
+    META_PLANT_MARKED = 1 << 17,  /* what is marked for deletion can still be opened */
+};
+void meta_plant(struct meta *m, uint32_t planted);
+
 /* Every invariant of the state; fails by must(). For tests, the simulator, and on demand. */
 void meta_check(const struct meta *m);

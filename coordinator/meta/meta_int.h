@@ -248,6 +248,7 @@ struct meta {
     struct tree leases, lease_keys, breaks; /* all, by the client's key, and those that break */
     struct list ready;                      /* waits nobody blocks; empty between commands */
     uint64_t files;                         /* derived: inodes of all volumes */
+    uint32_t planted;                       /* enum meta_planted; not of the state */
 };
 
 /* ---- a command being applied (work.c)

@@ -26,6 +26,7 @@ struct coordinator *coordinator_new(struct mem *mem, const struct coordinator_co
         coordinator_free(c);
         return NULL;
     }
+    meta_plant(c->meta, config->planted);
     return c;
 }
 

@@ -112,6 +112,7 @@ struct coordinator_config {
      * replaced by bytes at hand; everything else about files goes through effects. */
     bool (*read_file)(void *ctx, struct raft_file file, uint64_t offset, uint8_t *to, size_t len);
     void *read_file_ctx;
+    uint32_t planted; /* enum meta_planted; 0 outside the simulator */
 };
 
 struct coordinator;

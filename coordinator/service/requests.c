@@ -153,6 +153,7 @@ static void on_restore(struct coordinator *c, const struct raft_effect *fx)
     mem_free(c->mem, bytes, len);
     meta_free(c->meta);
     c->meta = restored;
+    meta_plant(c->meta, c->config.planted);
     c->config_changed = true;
 }
 

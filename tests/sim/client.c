@@ -219,6 +219,7 @@ void client_leave(struct client *c, const char *why)
     c->session_id = 0;
     c->tree_id = 0;
     c->failures++;
+    names_left(c);
     memset(c->files, 0, sizeof c->files);
     c->scratch = (struct client_file){0};
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
@@ -300,7 +301,8 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
         break;
     case CALL_SCRATCH_OPEN:
     case CALL_SCRATCH_CLOSE:
-    case CALL_SCRATCH: break;
+    case CALL_SCRATCH:
+    case CALL_NAMES: break;
     }
     workload_ended(c, call, true);
     workload_next(c);
@@ -313,6 +315,15 @@ static void answered(struct client *c, struct call *call, const struct smb_heade
                                         "CLOSE",     "READ",          "WRITE"};
     struct call was = *call;
     call->used = false;
+    if (h->status == STATUS_OK && was.begin_ns > c->names.alive_ns)
+        c->names.alive_ns = was.begin_ns;
+    if (was.kind == CALL_NAMES) {
+        if (names_answered(c, &was, h->status, msg))
+            workload_next(c);
+        else
+            client_leave(c, "it says nothing of a name");
+        return;
+    }
     if (was.kind >= CALL_SCRATCH_OPEN) {
         scratch_answered(c, &was, h->status, msg);
         workload_next(c);

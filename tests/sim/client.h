@@ -1,6 +1,7 @@
 #pragma once
 /* The inside of a client: client.c speaks SMB, workload.c decides what it does. */
 #include "tests/sim/cluster.h"
+#include "tests/sim/names.h"
 
 enum { CALLS_MAX = 8, CLIENT_BUFFER = 1 << 20, MIXED_MOST = 512 << 10 };
 
@@ -15,6 +16,7 @@ enum call_kind {
     CALL_SCRATCH_OPEN, /* from here on: of the file nobody verifies */
     CALL_SCRATCH_CLOSE,
     CALL_SCRATCH,
+    CALL_NAMES, /* names.h */
 };
 
 /* A request without an answer. */
@@ -45,10 +47,12 @@ struct client {
     uint64_t session_id, message_id, last_heard_ns;
     uint32_t tree_id, credits;
     struct client_file files[FILES_MAX], scratch;
+    struct names_client names;
     struct call calls[CALLS_MAX];
     uint64_t patience_ns;
     /* the work */
-    uint32_t depth, left, files_used, read_per_mille, large_per_mille, scratch_per_mille;
+    uint32_t depth, left, files_used, read_per_mille, large_per_mille, scratch_per_mille,
+        names_per_mille;
     uint32_t think_per_mille, hot_per_mille;
     uint64_t think_ns, file_bytes, hot_bytes;
     bool verifying;

@@ -396,7 +396,8 @@ void coord_start(struct coord_host *h)
     struct coordinator_config config = {.raft = {.id = h->proc.number},
                                         .init = founding(k), /* whoever leads first */
                                         .read_file = read_now,
-                                        .read_file_ctx = h};
+                                        .read_file_ctx = h,
+                                        .planted = k->planted};
     config.raft.snapshot_threshold = (uint32_t)draw(h->w, 50, 2000);
     config.raft.segment_bytes = 1u << draw(h->w, 12, 20);
     memcpy(config.raft.cluster, k->id, 16);

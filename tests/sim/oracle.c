@@ -24,6 +24,7 @@ void oracle_fini(struct oracle *o)
 {
     free(o->versions);
     free(o->writes);
+    names_fini(o);
 }
 
 /* ---- bytes that say who wrote them -------------------------------------------------------------

@@ -11,6 +11,7 @@
  * acknowledged write: the durable bytes are looked at whenever a write is acknowledged. 7
  * Coordinators that have applied the same log hold the same bytes. */
 #include "coordinator/service/coordinator.h"
+#include "tests/sim/names.h"
 #include "tests/sim/world.h"
 
 enum {
@@ -65,6 +66,7 @@ struct oracle {
         uint64_t index, hash;
     } seen[SEEN_MAX]; /* saved states */
     uint32_t seen_next;
+    struct names_oracle names;
     uint64_t reads, acknowledged, disk_atoms, saves;
 };
 

@@ -149,6 +149,7 @@ static void phases(struct world *w)
     }
     oracle_disks(&k->oracle);
     oracle_states(&k->oracle);
+    names_judge(&k->oracle);
     client_verify(k->clients[0]);
     if (!w->broken && !run_until(w, worked, VERIFY_MOST))
         world_violation(w, "liveness: the files cannot be read in time");
@@ -167,6 +168,9 @@ static void gather(const struct world *w, const struct cluster *k, struct run_re
     r->cuts = k->cuts;
     r->pauses = k->pauses;
     r->atoms = k->oracle.disk_atoms;
+    r->names = k->oracle.names.operations;
+    r->spaces = k->oracle.names.checked;
+    r->unjudged = k->oracle.names.too_long;
     for (uint32_t i = 0; i < k->client_count; i++)
         r->operations += client_operations(k->clients[i]);
     for (uint32_t i = 0; i < MACHINES; i++) {

@@ -5,7 +5,7 @@
 
 struct run_options {
     uint64_t seed;
-    uint32_t planted; /* enum rep_planted */
+    uint32_t planted; /* enum rep_planted | enum meta_planted */
     bool verbose;
 };
 
@@ -14,6 +14,7 @@ struct run_result {
     char violation[512];
     uint64_t at_ns, hash, events, messages, operations, crashes, cuts, pauses, atoms;
     uint64_t evictions, rejoins, takeovers, local_reads, redirected;
+    uint64_t names, spaces, unjudged; /* operations on names; unjudged: the search was too long */
 };
 
 /* True when no oracle was violated. */

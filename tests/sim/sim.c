@@ -23,6 +23,8 @@ static const struct {
     {"skip-durable", REP_PLANT_SKIP_DURABLE},
     {"ack-before-evict", REP_PLANT_ACK_BEFORE_EVICT},
     {"read-without-lease", REP_PLANT_READ_NO_LEASE},
+    {"share-modes-of-one-node", META_PLANT_SHARING},
+    {"open-what-is-marked", META_PLANT_MARKED},
 };
 
 struct options {
@@ -55,17 +57,18 @@ static bool one(const struct run_options *o, struct run_result *r)
 
 static void print_result(const struct run_options *o, const struct run_result *r)
 {
-    printf(
-        "seed %llu: %s; %.1f s, %llu operations, %llu events, %llu messages, %llu crashes, "
-        "%llu cuts, %llu pauses; %llu takeovers, %llu evictions, %llu rejoins, %llu local reads, "
-        "%llu redirected; hash %016llx\n",
-        (unsigned long long)o->seed, r->violated ? r->violation : "ok", (double)r->at_ns / 1e9,
-        (unsigned long long)r->operations, (unsigned long long)r->events,
-        (unsigned long long)r->messages, (unsigned long long)r->crashes,
-        (unsigned long long)r->cuts, (unsigned long long)r->pauses,
-        (unsigned long long)r->takeovers, (unsigned long long)r->evictions,
-        (unsigned long long)r->rejoins, (unsigned long long)r->local_reads,
-        (unsigned long long)r->redirected, (unsigned long long)r->hash);
+    printf("seed %llu: %s; %.1f s, %llu operations, %llu events, %llu messages, %llu crashes, "
+           "%llu cuts, %llu pauses; %llu on names in %llu spaces, %llu unjudged; %llu takeovers, "
+           "%llu evictions, %llu rejoins, %llu local reads, "
+           "%llu redirected; hash %016llx\n",
+           (unsigned long long)o->seed, r->violated ? r->violation : "ok", (double)r->at_ns / 1e9,
+           (unsigned long long)r->operations, (unsigned long long)r->events,
+           (unsigned long long)r->messages, (unsigned long long)r->crashes,
+           (unsigned long long)r->cuts, (unsigned long long)r->pauses, (unsigned long long)r->names,
+           (unsigned long long)r->spaces, (unsigned long long)r->unjudged,
+           (unsigned long long)r->takeovers, (unsigned long long)r->evictions,
+           (unsigned long long)r->rejoins, (unsigned long long)r->local_reads,
+           (unsigned long long)r->redirected, (unsigned long long)r->hash);
 }
 
 static int run_one(const struct options *o)
@@ -87,7 +90,7 @@ static double seconds(void)
 /* The wall clock is for the person who waits; nothing in a run sees it. */
 static int run_many(const struct options *o)
 {
-    uint64_t operations = 0, crashes = 0, cuts = 0, events = 0;
+    uint64_t operations = 0, crashes = 0, cuts = 0, events = 0, names = 0, spaces = 0, unjudged = 0;
     double start = seconds();
     for (uint64_t i = 0; i < o->seeds; i++) {
         struct run_options run = {o->from + i, o->planted, false};
@@ -99,12 +102,14 @@ static int run_many(const struct options *o)
         }
         if (o->verbose)
             print_result(&run, &r);
+        names += r.names, spaces += r.spaces, unjudged += r.unjudged;
         operations += r.operations, crashes += r.crashes, cuts += r.cuts, events += r.events;
     }
-    printf("%llu seeds from %llu: no oracle violated; %llu operations, %llu events, %llu crashes, "
-           "%llu cuts; %.1f seeds/s\n",
+    printf("%llu seeds from %llu: no oracle violated; %llu operations, %llu on names (%llu spaces, "
+           "%llu unjudged), %llu events, %llu crashes, %llu cuts; %.1f seeds/s\n",
            (unsigned long long)o->seeds, (unsigned long long)o->from,
-           (unsigned long long)operations, (unsigned long long)events, (unsigned long long)crashes,
+           (unsigned long long)operations, (unsigned long long)names, (unsigned long long)spaces,
+           (unsigned long long)unjudged, (unsigned long long)events, (unsigned long long)crashes,
            (unsigned long long)cuts, (double)o->seeds / (seconds() - start));
     return 0;
 }
@@ -159,7 +164,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
                 o->planted |= planted_bugs[i].bit;
         if (o->planted == 0)
             argp_error(state,
-                       "planted bugs are skip-durable, ack-before-evict, read-without-lease");
+                       "planted bugs are skip-durable, ack-before-evict, read-without-lease, "
+                       "share-modes-of-one-node, open-what-is-marked");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }

@@ -14,6 +14,7 @@ void workload_draw(struct client *c)
     c->read_per_mille = (uint32_t)draw(w, 200, 700);
     c->large_per_mille = chance(w, 300) ? (uint32_t)draw(w, 20, 200) : 10;
     c->scratch_per_mille = chance(w, 400) ? (uint32_t)draw(w, 20, 300) : 0;
+    c->names_per_mille = chance(w, 600) ? (uint32_t)draw(w, 50, 500) : 0;
     /* Bursts: mostly no time to think, and now and then enough to fill the phase. */
     c->think_per_mille = (uint32_t)draw(w, 50, 500);
     c->think_ns = 2 * k->safety_ns / k->operations * c->depth * 1000 / c->think_per_mille;
@@ -48,6 +49,10 @@ static void one(struct client *c)
     struct world *w = c->w;
     uint32_t file = (uint32_t)draw(w, 0, c->files_used - 1);
     struct client_file *f = &c->files[file];
+    if (chance(w, c->names_per_mille)) {
+        names_next(c);
+        return;
+    }
     if (chance(w, c->scratch_per_mille)) {
         scratch_next(c);
         return;
