@@ -5,9 +5,9 @@
 #include <string.h>
 
 /* Options that take no value; all others do. */
-static const char *const flags[] = {"json",        "help",    "version", "scale-out",
-                                    "ca",          "encrypt", "abe",     "administrator",
-                                    "coordinator", "force",   "shares",  "yes"};
+static const char *const flags[] = {
+    "json", "help",          "version",     "scale-out", "ca",     "encrypt", "compress",
+    "abe",  "administrator", "coordinator", "force",     "shares", "yes"};
 
 static bool is_flag(const char *name)
 {

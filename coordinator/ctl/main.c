@@ -24,7 +24,7 @@ const struct command commands[] = {
     {"volume", "ls", "", "volumes and their health", run_volume_ls, 0, false},
     {"volume", "rm", "NAME --yes", "delete a volume and everything in it", run_volume_rm, 1, false},
     {"share", "create",
-     "NAME --path /VOLUME/DIR [--comment C] [--scale-out] [--ca] [--encrypt] [--abe]\n"
+     "NAME --path /VOLUME/DIR [--comment C] [--scale-out] [--ca] [--encrypt] [--compress] [--abe]\n"
      "                        [--leasing L] [--full|--change|--read|--no-access PRINCIPAL ...]",
      "share a directory", run_share_create, 1, false},
     {"share", "ls", "", "shares", run_share_ls, 0, false},

@@ -121,6 +121,7 @@ int run_share_create(struct ctl *c)
     share.scale_out = args_flag(&c->args, "scale-out");
     share.continuous = args_flag(&c->args, "ca");
     share.encrypt = args_flag(&c->args, "encrypt");
+    share.compress = args_flag(&c->args, "compress");
     share.abe = args_flag(&c->args, "abe");
     int r = read_leasing(c, &share.leasing);
     if (r == EXIT_OK)
@@ -183,8 +184,9 @@ int run_share_ls(struct ctl *c)
                       s->comment);
         json_array_append_new(list, json_pack("{s:s s:s s:b s:b s:b s:b s:s s:o}", "name", s->name,
                                               "path", path, "scale_out", s->scale_out, "continuous",
-                                              s->continuous, "encrypt", s->encrypt, "abe", s->abe,
-                                              "comment", s->comment, "grants", grants_json(s)));
+                                              s->continuous, "encrypt", s->encrypt, "compress",
+                                              s->compress, "abe", s->abe, "comment", s->comment,
+                                              "grants", grants_json(s)));
     }
     if (t != NULL)
         table_end(t);

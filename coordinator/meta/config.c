@@ -141,6 +141,7 @@ static bool shares_out(const struct meta *m, struct arena *a, Fl__ClusterConfig 
         t->scale_out = s->scale_out;
         t->continuous = s->continuous;
         t->encrypt = s->encrypt;
+        t->compress = s->compress;
         t->abe = s->abe;
         t->leasing = s->leasing;
         t->uses_max = s->uses_max;

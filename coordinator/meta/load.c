@@ -343,6 +343,7 @@ static void get_share(struct source *s)
     sh->scale_out = get_bool(s);
     sh->continuous = get_bool(s);
     sh->encrypt = get_bool(s);
+    sh->compress = get_bool(s);
     sh->abe = get_bool(s);
     sh->leasing = read_u8(&s->r);
     sh->uses_max = read_u32(&s->r);

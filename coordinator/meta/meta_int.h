@@ -221,7 +221,7 @@ struct share {
     struct label name;
     struct inode *root;
     struct blob path, comment;
-    bool scale_out, continuous, encrypt, abe;
+    bool scale_out, continuous, encrypt, compress, abe;
     Fl__Leasing leasing;
     uint32_t uses_max, caching;
     struct grant *grants;

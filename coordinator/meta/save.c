@@ -152,6 +152,7 @@ static void put_share(struct sink *s, const struct share *sh)
     put_u8(s, sh->scale_out);
     put_u8(s, sh->continuous);
     put_u8(s, sh->encrypt);
+    put_u8(s, sh->compress);
     put_u8(s, sh->abe);
     put_u8(s, (uint8_t)sh->leasing);
     put_u32(s, sh->uses_max);

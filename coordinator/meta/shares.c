@@ -116,6 +116,7 @@ static const char *settings_fill(struct work *w, const Fl__Share *c, struct shar
         return meta_no_memory;
     s->continuous = c->continuous;
     s->encrypt = c->encrypt;
+    s->compress = c->compress;
     s->abe = c->abe;
     s->leasing = c->leasing;
     s->uses_max = c->uses_max;

@@ -77,6 +77,7 @@ int main(int argc, char **argv)
     s.config.smb.cipher_count = s.settings.cipher_count;
     memcpy(s.config.smb.signings, s.settings.signings, sizeof s.settings.signings);
     s.config.smb.signing_count = s.settings.signing_count;
+    s.config.smb.compression = s.settings.compression;
     s.config.smb.gss_hint = slice_of(hint, auth_hint(&s.settings, hint, sizeof hint));
     code = shell_run(&s);
     tls_context_free(s.tls);

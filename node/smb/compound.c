@@ -6,6 +6,7 @@
  * when it ends a frame: it follows the head in the buffer it was read into, and is signed and
  * sealed there. */
 #include "node/smb/channel.h"
+#include "node/smb/compress.h"
 
 #include "proto/smb/error.h"
 #include "proto/smb/transform.h"
@@ -97,14 +98,6 @@ static bool inline_body(struct smb *s, struct smb_request *r, struct smb_part *p
 }
 
 /* ---- one frame of replies ------------------------------------------------------------------- */
-
-struct outgoing {
-    uint8_t *at; /* the messages, with room for a transform header before them */
-    size_t len;
-    uint8_t *body; /* of the last message, in `buf` */
-    size_t body_len;
-    handle buf;
-};
 
 static bool sign_part(struct smb *s, const struct smb_request *r, const struct smb_part *p,
                       struct slice_mut text)
@@ -229,6 +222,8 @@ static void flush(struct smb *s, struct smb_request *r)
     /* As it leaves: the answers of a binding are signed, and the signature is hashed too. */
     for (struct smb_part *p = r->parts; p != NULL; p = p->next)
         ok = ok && hash_part(s, r, p);
+    if (ok)
+        compress_reply(s, r, &out); /* 3.3.4.1.5: between signing and sealing */
     if (ok && !handle_none(r->seal_session))
         ok = seal(s, table_get(&s->sessions, r->seal_session), &out);
     if (!ok) {
@@ -320,7 +315,7 @@ static void begin_part(struct smb *s, struct smb_request *r)
     r->reply = (struct writer){0};
     r->async_id = 0;
     r->wake_status = STATUS_OK;
-    r->sign_reply = r->hash_reply = r->verified = false;
+    r->sign_reply = r->hash_reply = r->verified = r->compress_reply = false;
     sm_move(&r->sm, REQUEST_RUNNING);
     dispatch_part(s, r);
 }

@@ -3,6 +3,7 @@
  *   NEW ──SMB1 NEGOTIATE "2.???"──► MULTI ──NEGOTIATE──► READY
  *    └───────────────NEGOTIATE───────────────────────────►┘      any ──► CLOSING */
 #include "node/smb/channel.h"
+#include "node/smb/compress.h"
 
 #include "proto/smb/transform.h"
 
@@ -136,11 +137,11 @@ static const char *open_frame(struct smb *s, struct smb_request *r, const struct
     if (!open_parts(session->open_key, &sealed, t.signature))
         return "a sealed frame that is not authentic";
     *message = slice_of(text.at, text.len);
-    if (smb_frame_kind(*message) != SMB_FRAME_SMB2)
-        return "something else in a sealed frame";
     r->sealed = true;
     r->seal_session = session->self;
-    return NULL;
+    if (smb_frame_kind(*message) == SMB_FRAME_COMPRESSED)
+        return compress_open(s, r, message);
+    return smb_frame_kind(*message) == SMB_FRAME_SMB2 ? NULL : "something else in a sealed frame";
 }
 
 void conn_frame(struct smb *s, const struct smb_event *ev)
@@ -159,7 +160,7 @@ void conn_frame(struct smb *s, const struct smb_event *ev)
     case SMB_FRAME_SMB1: negotiate_smb1(s, r, message); return;
     case SMB_FRAME_TRANSFORM: fault = open_frame(s, r, ev, &message); break;
     case SMB_FRAME_SMB2: break;
-    case SMB_FRAME_COMPRESSED: /* never negotiated */
+    case SMB_FRAME_COMPRESSED: fault = compress_open(s, r, &message); break;
     case SMB_FRAME_OTHER: fault = "not an SMB message"; break;
     }
     /* 3.3.5.2: MaxTransactSize + 256, and the data of a WRITE within the same limit. */

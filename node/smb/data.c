@@ -120,6 +120,7 @@ void cmd_read(struct smb *s, struct smb_request *r)
         return;
     }
     r->scratch = j;
+    r->compress_reply = (j->req.flags & SMB2_READFLAG_REQUEST_COMPRESSED) != 0;
     const struct smb_inode *inode = o->inode;
     if (inode->size_valid && j->req.offset + j->req.length <= inode->size &&
         locks_allow(o, j->req.offset, j->req.length, false))

@@ -1,6 +1,6 @@
 /* NEGOTIATE: dialect, capabilities and algorithms ([MS-SMB2] 3.3.5.3, 3.3.5.4).
  *
- * What is offered is what works: no DFS, no leases, no persistent handles, no compression. */
+ * What is offered is what works: no DFS, no leases, no persistent handles. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/negotiate.h"
@@ -96,6 +96,19 @@ static uint16_t choose(struct smb_id_list offered, struct preference ours, uint1
     return none;
 }
 
+/* All that both have, in the client's order (3.3.5.4). */
+static void describe_compression(struct smb_request *r, struct smb_negotiate_rsp *rsp)
+{
+    const struct compression *c = &r->conn->compression;
+    uint8_t ids[2 * COMPRESSION_ALGORITHMS_MAX];
+    struct writer w = writer_of(ids, sizeof(ids));
+    for (uint32_t i = 0; i < c->count; i++)
+        write_u16(&w, c->algorithms[i]);
+    rsp->has_compression = true;
+    rsp->compression.bytes = arena_copy(&r->arena, written(&w));
+    rsp->compression_flags = c->chained ? SMB2_COMPRESSION_CAPABILITIES_FLAG_CHAINED : 0;
+}
+
 static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
                               const struct smb_negotiate_req *req, struct smb_negotiate_rsp *rsp)
 {
@@ -113,6 +126,12 @@ static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
     c->signing_algorithm = SMB_SIGNING_AES_CMAC; /* 3.3.5.4: also when none is common */
     if (ctx->has_signing)
         c->signing_algorithm = choose(ctx->signing, signings_of(s->config), SMB_SIGNING_AES_CMAC);
+    if (ctx->has_compression && s->config->compression) {
+        compression_choose(&c->compression, ctx->compression.bytes);
+        c->compression.chained =
+            (ctx->compression_flags & SMB2_COMPRESSION_CAPABILITIES_FLAG_CHAINED) != 0;
+        describe_compression(r, rsp);
+    }
     uint8_t salt[16];
     smb_random(s, salt, sizeof(salt));
     rsp->salt = arena_copy(&r->arena, slice_of(salt, sizeof(salt)));

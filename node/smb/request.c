@@ -1,6 +1,7 @@
 /* The life of a request: what it waits for, how it is completed, and how it ends when its
  * connection does. See smb_int.h for the states. */
 #include "node/smb/channel.h"
+#include "node/smb/compress.h"
 #include "node/smb/files.h"
 #include "node/smb/previous.h"
 
@@ -121,6 +122,7 @@ void request_collect(struct smb *s)
             arena_fini(&r->arena); /* one long listing must not cost memory for ever */
         else
             arena_reset(&r->arena);
+        compress_forget(s, r);
         (void)table_remove(&s->requests, r->self);
         list_push_back(&s->spare, &r->work);
     }

@@ -4,6 +4,7 @@
  * is put on lists and done piece by piece while `out` has room; what does not fit is done in the
  * next step, which smb_next_deadline() then wants at once. */
 #include "node/smb/channel.h"
+#include "node/smb/compress.h"
 #include "node/smb/previous.h"
 #include "node/smb/notify.h"
 
@@ -62,6 +63,11 @@ struct smb *smb_new(struct mem *mem, const struct smb_config *config)
         smb_free(s);
         return NULL;
     }
+    s->codec_scratch = mem_alloc(mem, CODEC_SCRATCH_SIZE);
+    if (s->codec_scratch == NULL) {
+        smb_free(s);
+        return NULL;
+    }
     (void)trace_init(&s->trace, mem, 4096); /* without memory: no trace, not an error */
     return s;
 }
@@ -70,8 +76,10 @@ static void free_arenas(struct smb *s)
 {
     handle at = {0};
     struct smb_request *r;
-    while ((r = table_next(&s->requests, &at)) != NULL)
+    while ((r = table_next(&s->requests, &at)) != NULL) {
         arena_fini(&r->arena);
+        compress_forget(s, r);
+    }
     at = (handle){0};
     struct smb_open *o;
     while ((o = table_next(&s->opens, &at)) != NULL)
@@ -92,6 +100,7 @@ void smb_free(struct smb *s)
     if (s == NULL)
         return;
     free_arenas(s);
+    mem_free(s->mem, s->codec_scratch, CODEC_SCRATCH_SIZE);
     trace_fini(&s->trace);
     arena_fini(&s->step);
     struct map *maps[] = {&s->conn_by_id, &s->session_by_id, &s->tree_by_id, &s->inode_by_id,

@@ -199,6 +199,7 @@ struct smb_config {
      */
     uint16_t ciphers[SMB_CIPHERS_MAX], signings[SMB_SIGNINGS_MAX];
     uint32_t cipher_count, signing_count;
+    bool compression; /* offered to who asks */
 };
 
 struct smb;

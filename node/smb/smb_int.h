@@ -28,6 +28,7 @@
 #include "proto/base/trace.h"
 #include "proto/base/utf16.h"
 #include "proto/cluster/pack.h"
+#include "proto/compress/message.h"
 #include "proto/crypto/kdf.h"
 #include "proto/crypto/seal.h"
 #include "proto/crypto/sign.h"
@@ -102,6 +103,7 @@ struct smb_conn {
     char peer[64], local[64];             /* addresses, as text */
     bool multi_credit, should_sign, gone; /* gone: the shell has reported DISCONNECT */
     uint16_t cipher, signing_algorithm;   /* 0: no encryption */
+    struct compression compression;
     uint32_t io_max;
     struct preauth preauth; /* 3.1.1: after NEGOTIATE request and reply */
     uint64_t next_async_id;
@@ -153,7 +155,7 @@ struct smb_tree {
     char share_name[256];
     uint32_t volume;
     uint64_t root_inode;
-    bool scale_out, continuous, encrypt, abe;
+    bool scale_out, continuous, encrypt, compress, abe;
     Fl__Leasing leasing;
     uint32_t caching;    /* of SMB2_SHAREFLAG_*_CACHING */
     uint32_t share_mask; /* the most the share's permissions allow: Open.share_mask */
@@ -259,6 +261,11 @@ struct smb_part {
     bool sign, hash_conn, hash_session; /* NEGOTIATE and SESSION_SETUP of 3.1.1 are hashed */
 };
 
+struct smb_memory { /* from smb.mem */
+    uint8_t *at;
+    size_t len;
+};
+
 struct smb_request {
     handle self;
     struct sm sm;
@@ -276,6 +283,10 @@ struct smb_request {
     bool last_part;
     bool sealed;         /* the frame came encrypted */
     handle seal_session; /* its replies are sealed with this session's key; {0}: not at all */
+
+    bool compress_reply; /* the client asks for it: SMB2_READFLAG_REQUEST_COMPRESSED */
+    struct smb_memory plain,
+        packed; /* of compress.c: the frame decompressed, its reply compressed */
 
     /* Valid while a handler runs. */
     struct smb_conn *conn;       /* NULL only for an orphan, whose continuations are not called */
@@ -343,6 +354,7 @@ struct smb {
     struct list held;  /* requests that wait for the lease, oldest first */
     struct list done;  /* requests freed when the next step begins */
     struct list spare; /* requests with their arenas warm */
+    void *codec_scratch;
     struct arena step; /* effects that belong to no request; reset when the next step begins */
     uint64_t next_auth_context, next_pipe_id;
     struct trace trace;

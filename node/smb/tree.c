@@ -77,6 +77,7 @@ static bool take_share(struct smb_tree *t, const Fl__Share *share,
     t->scale_out = share->scale_out;
     t->continuous = share->continuous;
     t->encrypt = share->encrypt;
+    t->compress = share->compress;
     t->abe = share->abe;
     t->leasing = share->leasing;
     t->caching = share->caching;
@@ -246,6 +247,8 @@ static void describe(const struct smb *s, const struct smb_request *r, const str
         return;
     if (t->encrypt)
         rsp->share_flags |= SMB2_SHAREFLAG_ENCRYPT_DATA;
+    if (t->compress && r->conn->compression.count > 0)
+        rsp->share_flags |= SMB2_SHAREFLAG_COMPRESS_DATA;
     /* CLUSTER promises a witness on another node, so one node alone does not say it. There are
      * no persistent handles: CONTINUOUS_AVAILABILITY would make clients ask for them on every
      * create. */

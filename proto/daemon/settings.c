@@ -44,6 +44,7 @@ static const struct key keys[] = {
     {"smb", "require_encryption", FLAG, FIELD(require_encryption), "no"},
     {"smb", "ciphers", CIPHERS, FIELD(ciphers), NULL},
     {"smb", "signing", SIGNINGS, FIELD(signings), NULL},
+    {"smb", "compression", FLAG, FIELD(compression), "yes"},
     {"smb", "ntlm", FLAG, FIELD(ntlm), "yes"},
     {"smb", "keytab", PATH, FIELD(keytab), NULL},
     {"witness", "endpoint_mapper_port", NUMBER, FIELD(endpoint_mapper_port), "135"},

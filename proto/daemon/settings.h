@@ -44,7 +44,7 @@ struct settings {
     char coordinator_dir[4096];
     char founding_file[4096]; /* ClusterInit for the first leader; "" when joining */
     /* [smb] */
-    bool require_signing, require_encryption, ntlm;
+    bool require_signing, require_encryption, ntlm, compression;
     /* Allowed in SMB 3.1.1, most preferred first, by number ([MS-SMB2] 2.2.3.1); none: all. */
     uint16_t ciphers[SETTINGS_CIPHERS_MAX], signings[SETTINGS_SIGNINGS_MAX];
     uint32_t cipher_count, signing_count;

@@ -65,23 +65,21 @@ static bool decode_id_context(struct reader *r, bool *has, struct smb_id_list *l
     return true;
 }
 
-/* Contexts of what we do not implement must be ignored when ill-formed, yet two are an error. */
 static bool decode_compression(struct reader *r, struct smb_negotiate_contexts *c)
 {
     uint16_t count = read_u16(r);
     read_skip(r, 2);
     uint32_t flags = read_u32(r);
     struct smb_id_list ids = read_ids(r, count);
-    if (c->has_compression)
+    if (r->bad || count == 0 || c->has_compression)
         return false;
-    if (!r->bad && count > 0) {
-        c->has_compression = true;
-        c->compression_flags = flags;
-        c->compression = ids;
-    }
+    c->has_compression = true;
+    c->compression_flags = flags;
+    c->compression = ids;
     return true;
 }
 
+/* Contexts of what we do not implement must be ignored when ill-formed, yet two are an error. */
 static bool decode_rdma(struct reader *r, struct smb_negotiate_contexts *c)
 {
     uint16_t count = read_u16(r);
@@ -208,10 +206,29 @@ void smb_id_context_encode(struct writer *w, size_t header_pos, uint16_t type,
     write_bytes(w, ids.bytes);
 }
 
+void smb_compression_context_encode(struct writer *w, size_t header_pos, uint32_t flags,
+                                    struct smb_id_list ids)
+{
+    context_head(w, header_pos, SMB2_COMPRESSION_CAPABILITIES, 2 + 2 + 4 + ids.bytes.len);
+    write_u16(w, (uint16_t)smb_id_count(ids));
+    write_u16(w, 0);
+    write_u32(w, flags);
+    write_bytes(w, ids.bytes);
+}
+
 static void encode_one_id(struct writer *w, size_t base, uint16_t type, uint16_t id)
 {
     const uint8_t bytes[ID_SIZE] = {(uint8_t)(id & 0xFF), (uint8_t)(id >> 8)};
     smb_id_context_encode(w, base, type, (struct smb_id_list){slice_of(bytes, sizeof(bytes))});
+}
+
+static void encode_compression(struct writer *w, size_t base, const struct smb_negotiate_rsp *rsp)
+{
+    static const uint8_t none[ID_SIZE] = {0};
+    struct smb_id_list ids = rsp->compression;
+    if (ids.bytes.len == 0)
+        ids.bytes = slice_of(none, sizeof(none));
+    smb_compression_context_encode(w, base, rsp->compression_flags, ids);
 }
 
 void smb_negotiate_encode(struct writer *w, const struct smb_negotiate_rsp *rsp)
@@ -219,7 +236,7 @@ void smb_negotiate_encode(struct writer *w, const struct smb_negotiate_rsp *rsp)
     enum { CONTEXTS_OFFSET_BACK = 4 }; /* NegotiateContextOffset ends the fixed part */
     size_t base = smb_header_pos(w);
     bool contexts = rsp->dialect == SMB_DIALECT_311;
-    int count = contexts ? 1 + rsp->has_cipher + rsp->has_signing : 0;
+    int count = contexts ? 1 + rsp->has_cipher + rsp->has_signing + rsp->has_compression : 0;
     write_u16(w, NEGOTIATE_RSP);
     write_u16(w, rsp->security_mode);
     write_u16(w, rsp->dialect);
@@ -245,4 +262,6 @@ void smb_negotiate_encode(struct writer *w, const struct smb_negotiate_rsp *rsp)
         encode_one_id(w, base, SMB2_ENCRYPTION_CAPABILITIES, rsp->cipher);
     if (rsp->has_signing)
         encode_one_id(w, base, SMB2_SIGNING_CAPABILITIES, rsp->signing);
+    if (rsp->has_compression)
+        encode_compression(w, base, rsp);
 }

@@ -55,6 +55,8 @@ enum smb_signing {
     SMB_SIGNING_AES_GMAC = 2,
 };
 
+enum { SMB2_COMPRESSION_CAPABILITIES_FLAG_CHAINED = 0x00000001 };
+
 enum { SMB_NEGOTIATE_CONTEXTS_MAX = 64 }; /* Windows sends six; more than this is refused */
 
 /* A list of 16-bit ids as it stands in the message, most preferred first. */
@@ -68,10 +70,10 @@ uint16_t smb_id_at(struct smb_id_list list, size_t index);
 bool smb_id_has(struct smb_id_list list, uint16_t id);
 
 /* The contexts of a 3.1.1 request, or of a response. `has_x` tells whether the context was there;
- * unknown types are ignored. An empty list inside a preauthentication, encryption or signing
- * context, one shorter than its own counts, or two contexts of one type are refused (3.3.5.4).
- * Compression, RDMA, transport and netname contexts that are ill-formed count as absent: whoever
- * does not implement them must ignore them. */
+ * unknown types are ignored. An empty list inside a preauthentication, encryption, signing or
+ * compression context, one shorter than its own counts, or two contexts of one type are refused
+ * (3.3.5.4). RDMA, transport and netname contexts that are ill-formed count as absent: whoever does
+ * not implement them must ignore them. */
 struct smb_negotiate_contexts {
     bool has_preauth, has_ciphers, has_compression, has_rdma, has_signing, has_netname,
         has_transport;
@@ -110,9 +112,12 @@ struct smb_negotiate_rsp {
     uint64_t system_time, server_start_time;    /* FILETIME */
     struct slice security;                      /* GSS token; at most 65535 bytes */
     struct slice salt;                          /* preauthentication salt, <= 64 bytes */
-    bool has_cipher, has_signing; /* the client sent the context: answer it (3.3.5.4) */
-    uint16_t cipher;              /* enum smb_cipher; SMB_CIPHER_NONE when none is common */
-    uint16_t signing;             /* enum smb_signing */
+    /* The client sent the context: answer it (3.3.5.4). */
+    bool has_cipher, has_signing, has_compression;
+    uint16_t cipher;                /* enum smb_cipher; SMB_CIPHER_NONE when none is common */
+    uint16_t signing;               /* enum smb_signing */
+    struct smb_id_list compression; /* those in common; empty: NONE is answered */
+    uint32_t compression_flags;
 };
 
 void smb_negotiate_encode(struct writer *w, const struct smb_negotiate_rsp *rsp);

@@ -11,6 +11,8 @@ static void encode_contexts(struct writer *w, size_t base, const struct smb_nego
         smb_id_context_encode(w, base, SMB2_ENCRYPTION_CAPABILITIES, offer->ciphers);
     if (offer->signing.bytes.len > 0)
         smb_id_context_encode(w, base, SMB2_SIGNING_CAPABILITIES, offer->signing);
+    if (offer->compression.bytes.len > 0)
+        smb_compression_context_encode(w, base, offer->compression_flags, offer->compression);
 }
 
 void smb_negotiate_offer_encode(struct writer *w, const struct smb_negotiate_offer *offer)
@@ -18,7 +20,8 @@ void smb_negotiate_offer_encode(struct writer *w, const struct smb_negotiate_off
     enum { CONTEXTS_OFFSET_POS = 28 }; /* from the start of the body */
     size_t base = smb_header_pos(w);
     bool contexts = smb_id_has(offer->dialects, SMB_DIALECT_311);
-    int count = 1 + (offer->ciphers.bytes.len > 0) + (offer->signing.bytes.len > 0);
+    int count = 1 + (offer->ciphers.bytes.len > 0) + (offer->signing.bytes.len > 0) +
+                (offer->compression.bytes.len > 0);
     write_u16(w, NEGOTIATE_REQ);
     write_u16(w, (uint16_t)smb_id_count(offer->dialects));
     write_u16(w, offer->security_mode);

@@ -10,7 +10,8 @@ struct smb_negotiate_offer {
     uint8_t client_guid[16];
     struct smb_id_list dialects; /* contexts are written when it has SMB_DIALECT_311 */
     struct slice salt;
-    struct smb_id_list ciphers, signing; /* empty: no such context */
+    struct smb_id_list ciphers, signing, compression; /* empty: no such context */
+    uint32_t compression_flags;
 };
 
 void smb_negotiate_offer_encode(struct writer *w, const struct smb_negotiate_offer *offer);

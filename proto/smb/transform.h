@@ -1,7 +1,6 @@
 #pragma once
-/* [MS-SMB2] 2.2.41: the header of an encrypted frame. 2.2.42, of a compressed one, is only
- * recognised (smb_frame_kind): we never negotiate compression, so a peer that sends it is
- * disconnected. */
+/* [MS-SMB2] 2.2.41: the header of an encrypted frame. 2.2.42, of a compressed one, is
+ * proto/compress/message.h's. */
 #include "proto/base/bytes.h"
 #include "proto/smb/status.h"
 

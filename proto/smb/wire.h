@@ -31,6 +31,8 @@ bool smb_negotiate_contexts_decode(struct reader *r, size_t off, size_t count,
                                    struct smb_negotiate_contexts *out);
 /* A context with its padding in front. SHA-512 is the only hash there is. */
 void smb_preauth_context_encode(struct writer *w, size_t header_pos, struct slice salt);
+void smb_compression_context_encode(struct writer *w, size_t header_pos, uint32_t flags,
+                                    struct smb_id_list ids);
 /* An encryption or signing context. */
 void smb_id_context_encode(struct writer *w, size_t header_pos, uint16_t type,
                            struct smb_id_list ids);

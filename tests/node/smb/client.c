@@ -29,7 +29,8 @@ void client_free(struct client *c)
     seal_key_free(c->seal_key);
     seal_key_free(c->open_key);
     free(c->in);
-    c->in = NULL;
+    free(c->plain);
+    c->in = c->plain = NULL;
     c->sign_key = NULL;
     c->seal_key = c->open_key = NULL;
 }
@@ -90,10 +91,47 @@ struct writer *client_and(struct client *c, uint16_t command, uint32_t flags)
 
 void client_send_raw(struct client *c, struct slice frame) { rig_frame(c->rig, c->conn, frame); }
 
+/* Everything behind the fixed part of a WRITE is compressed. */
+static void pack(struct client *c)
+{
+    enum { HEAD = 64 + 48 };
+    static uint64_t scratch[CODEC_SCRATCH_SIZE / 8];
+    static uint8_t packed[sizeof(c->out)];
+    struct slice all = written(&c->w);
+    if (!c->compress || all.len <= HEAD)
+        return;
+    struct message_parts m = {slice_sub(all, 0, HEAD), slice_sub(all, HEAD, all.len - HEAD)};
+    struct writer w = writer_of(packed, sizeof(packed));
+    if (!message_compress(&c->compression, m, &w, scratch))
+        return;
+    if (c->bend > 0)
+        packed[c->bend] ^= 0x5A;
+    memcpy(c->w.at, packed, w.pos);
+    c->w.pos = w.pos;
+}
+
+static void unpack(struct client *c, struct slice *frame)
+{
+    static uint64_t scratch[CODEC_SCRATCH_SIZE / 8];
+    c->was_compressed = smb_frame_kind(*frame) == SMB_FRAME_COMPRESSED;
+    if (!c->was_compressed)
+        return;
+    size_t size = message_size(*frame, 1 << 24);
+    must(size > 0);
+    free(c->plain);
+    c->plain = malloc(size);
+    must(c->plain != NULL);
+    struct writer w = writer_of(c->plain, size);
+    must(message_decompress(&c->compression, *frame, &w, scratch));
+    *frame = written(&w);
+}
+
 void client_send(struct client *c)
 {
     must(!c->w.full);
     sign_part(c);
+    pack(c);
+    c->sent = c->w.pos;
     if (!c->seal) {
         client_send_raw(c, written(&c->w));
         return;
@@ -140,6 +178,8 @@ static bool take_frame(struct client *c)
         } else {
             must(!c->strict || !c->seal); /* who seals gets sealed answers */
         }
+        c->received = frame.len;
+        unpack(c, &frame);
         c->walk = smb_walk_of(frame);
         return true;
     }
@@ -192,7 +232,7 @@ ntstatus client_negotiate(struct client *c, uint16_t dialect)
                                        CLIENT_NO_MORE};
     static const uint16_t signings[] = {SMB_SIGNING_AES_CMAC, SMB_SIGNING_AES_GMAC, CLIENT_NO_MORE};
     bool chosen = c->ciphers[0] != 0;
-    uint8_t bytes[3][8];
+    uint8_t bytes[3][8], compression[2 * COMPRESSION_ALGORITHMS_MAX];
     struct smb_negotiate_offer offer = {
         .security_mode = SMB2_NEGOTIATE_SIGNING_ENABLED,
         .capabilities = SMB2_GLOBAL_CAP_ENCRYPTION | SMB2_GLOBAL_CAP_LARGE_MTU | c->capabilities,
@@ -200,6 +240,8 @@ ntstatus client_negotiate(struct client *c, uint16_t dialect)
         .dialects = {ids(&dialect, 1, bytes[0])},
         .salt = slice_str("salt"),
         .ciphers = {ids(chosen ? c->ciphers : ciphers, 4, bytes[1])},
+        .compression = {ids(c->compression.algorithms, c->compression.count, compression)},
+        .compression_flags = c->compression.chained ? 1 : 0,
         .signing = {ids(chosen ? c->signings : signings, 4, bytes[2])},
     };
     struct writer *w = client_begin(c, SMB2_NEGOTIATE, 0);
@@ -213,6 +255,8 @@ ntstatus client_negotiate(struct client *c, uint16_t dialect)
     must(preauth_add(&c->preauth, c->message));
     must(smb_negotiate_answer_decode(c->message, &a) == STATUS_OK);
     must(a.dialect == dialect);
+    compression_choose(&c->compression, a.contexts.compression.bytes);
+    c->compression.chained = (a.contexts.compression_flags & 1) != 0;
     c->dialect = dialect;
     c->cipher = dialect >= SMB_DIALECT_300 ? SMB_CIPHER_AES128_CCM : SMB_CIPHER_NONE;
     c->signing = dialect >= SMB_DIALECT_300 ? SMB_SIGNING_AES_CMAC : SMB_SIGNING_HMAC_SHA256;

@@ -5,6 +5,7 @@
  *
  * All buffers and operations are counted: rig_fini fails when one was not given back, or twice. */
 #include "node/smb/smb.h"
+#include "proto/compress/message.h"
 #include "proto/crypto/kdf.h"
 #include "proto/crypto/seal.h"
 #include "proto/crypto/sign.h"
@@ -102,8 +103,12 @@ struct client {
     bool sign, seal; /* what it does with its requests */
     bool bad_signature;
     uint16_t ciphers[4], signings[4]; /* what it offers, up to a 0xFFFF; none: a default */
-    uint32_t capabilities;            /* beside ENCRYPTION and LARGE_MTU */
-    bool strict;                      /* it fails when a sealed request has an open answer */
+    struct compression compression;   /* what it offers, then what was agreed */
+    bool compress, was_compressed;    /* its requests; the frame received last */
+    size_t sent, received, bend; /* bytes on the wire; which byte of a compressed frame is wrong */
+    uint8_t *plain;              /* of the frame received last */
+    uint32_t capabilities;       /* beside ENCRYPTION and LARGE_MTU */
+    bool strict;                 /* it fails when a sealed request has an open answer */
     uint16_t channel_sequence;
     struct preauth preauth, session_preauth;
     struct smb_keys keys; /* of the session, also in those that are bound to it */

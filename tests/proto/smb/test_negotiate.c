@@ -156,8 +156,16 @@ static void test_contexts(void **state)
         {"not aligned", ASK("66000000", "0100") PREAUTH, STATUS_INVALID_PARAMETER},
         {"in the fixed part", ASK("60000000", "0100") PREAUTH, STATUS_INVALID_PARAMETER},
         {"far away", ASK("F8FFFFFF", "0100") PREAUTH, STATUS_INVALID_PARAMETER},
-        {"compression without algorithm counts as absent",
-         ASK("68000000", "0200") PREAUTH "0300 0800 00000000 0000 0000 00000000", STATUS_OK},
+        {"compression",
+         ASK("68000000", "0200") PREAUTH "0300 0A00 00000000 0100 0000 01000000 0500", STATUS_OK},
+        {"compression without algorithm",
+         ASK("68000000", "0200") PREAUTH "0300 0800 00000000 0000 0000 00000000",
+         STATUS_INVALID_PARAMETER},
+        {"compression past its context",
+         ASK("68000000", "0200") PREAUTH "0300 0A00 00000000 0200 0000 01000000 0500",
+         STATUS_INVALID_PARAMETER},
+        {"compression that is too short",
+         ASK("68000000", "0200") PREAUTH "0300 0400 00000000 0100 0000", STATUS_INVALID_PARAMETER},
         {"two compressions",
          ASK("68000000", "0300") PREAUTH
          "0300 0A00 00000000 0100 0000 01000000"
@@ -272,6 +280,8 @@ static void test_round_trip(void **state)
         .salt = slice_str("salt of 19 byte(s)."),
         .ciphers = {slice_of(ciphers, sizeof(ciphers))},
         .signing = {slice_of(signing, sizeof(signing))},
+        .compression = {slice_of(ciphers, sizeof(ciphers))},
+        .compression_flags = 1,
     };
     write_zeros(&w, 4);
     smb_header_encode(&w, &h);
@@ -284,6 +294,8 @@ static void test_round_trip(void **state)
     assert_true(slice_equal(req.contexts.salt, offer.salt));
     assert_true(slice_equal(req.contexts.ciphers.bytes, offer.ciphers.bytes));
     assert_true(slice_equal(req.contexts.signing.bytes, offer.signing.bytes));
+    assert_true(slice_equal(req.contexts.compression.bytes, offer.compression.bytes));
+    assert_int_equal(req.contexts.compression_flags, 1);
 
     struct smb_negotiate_rsp rsp = {
         .dialect = SMB_DIALECT_311,
@@ -292,6 +304,7 @@ static void test_round_trip(void **state)
         .cipher = SMB_CIPHER_NONE,
         .has_signing = true,
         .signing = SMB_SIGNING_AES_CMAC,
+        .has_compression = true, /* with none in common */
         .security = slice_str("GSS"),
         .max_read = 8u << 20,
         .max_write = 4096,
@@ -307,6 +320,8 @@ static void test_round_trip(void **state)
     assert_true(slice_equal(got.security, rsp.security));
     assert_int_equal(smb_id_at(got.contexts.ciphers, 0), SMB_CIPHER_NONE);
     assert_int_equal(smb_id_at(got.contexts.signing, 0), SMB_SIGNING_AES_CMAC);
+    assert_true(got.contexts.has_compression);
+    assert_int_equal(smb_id_at(got.contexts.compression, 0), 0);
 
     rsp.dialect = SMB_DIALECT_302; /* no contexts before 3.1.1 */
     w = writer_of(bytes, sizeof(bytes));
