@@ -117,10 +117,10 @@ static const char *settings_fill(struct work *w, const Fl__Share *c, struct shar
     s->continuous = c->continuous;
     s->encrypt = c->encrypt;
     s->compress = c->compress;
-    s->abe = c->abe;
     s->leasing = c->leasing;
     s->uses_max = c->uses_max;
     s->caching = c->caching;
+    s->abe = c->abe;
     return grants_fill(w, c, s);
 }
 
@@ -336,6 +336,10 @@ static void settings_take(struct meta *m, struct share *s, struct share *from, u
         s->uses_max = from->uses_max;
     if (fields & FL__SHARE_FIELD__SHARE_FIELD_CACHING)
         s->caching = from->caching;
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_ABE)
+        s->abe = from->abe;
+    if (fields & FL__SHARE_FIELD__SHARE_FIELD_COMPRESS)
+        s->compress = from->compress;
 }
 
 ntstatus apply_share_set(struct work *w, const Fl__ShareSet *c)

@@ -24,8 +24,8 @@
 #define SHI1005_FLAGS_ENCRYPT_DATA UINT32_C(0x8000)
 /* Those that NetrShareSetInfo changes here. */
 #define SHI1005_SETTABLE                                                                           \
-    (SHI1005_CSC_MASK | SHI1005_FLAGS_FORCE_LEVELII_OPLOCK | SHI1005_FLAGS_ENABLE_CA |             \
-     SHI1005_FLAGS_ENCRYPT_DATA)
+    (SHI1005_CSC_MASK | SHI1005_FLAGS_ACCESS_BASED_DIRECTORY_ENUM |                                \
+     SHI1005_FLAGS_FORCE_LEVELII_OPLOCK | SHI1005_FLAGS_ENABLE_CA | SHI1005_FLAGS_ENCRYPT_DATA)
 
 /* [MS-SRVS] 2.2.2.10. */
 #define PERM_FILE_READ 1u

@@ -323,7 +323,7 @@ static void fill_admin(struct stream *s, Fl__Command *c)
     fl__share_create__init(sc), fl__share_remove__init(sr), fl__share__init(share);
     Fl__ShareSet *st = make(s, sizeof(*st));
     fl__user_add__init(ua), fl__user_remove__init(ur), fl__share_set__init(st);
-    st->to = share, st->fields = pick(s, 128);
+    st->to = share, st->fields = pick(s, 512);
     sc->share = share, sc->volume = (char *)(uintptr_t) "v";
     share->name = sr->name = st->name = ua->name = ur->name = names[pick(s, 2)];
     share->path = (char *)(uintptr_t)(pick(s, 2) == 0 ? "dir/sub" : "new/deep");

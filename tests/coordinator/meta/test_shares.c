@@ -135,8 +135,8 @@ static void test_set(void **state)
     to.comment = (char *)(uintptr_t) "after";
     to.encrypt = to.continuous = true;
     to.leasing = FL__LEASING__LEASING_SHARED;
-    to.uses_max = 7, to.caching = 0x30;
-    const uint32_t all = 127;
+    to.uses_max = 7, to.caching = 0x30, to.abe = to.compress = true;
+    const uint32_t all = 511;
     assert_int_equal(set_share(&r, "S", &to, 0), STATUS_OK);
     assert_string_equal(rig_config(&r)->shares[0]->comment, "");
     assert_int_equal(set_share(&r, "S", &to, FL__SHARE_FIELD__SHARE_FIELD_COMMENT), STATUS_OK);
@@ -147,7 +147,7 @@ static void test_set(void **state)
     assert_int_equal(set_share(&r, "S", &to, all), STATUS_OK);
     rig_reload(&r);
     s = rig_config(&r)->shares[0];
-    assert_true(s->encrypt && s->continuous);
+    assert_true(s->encrypt && s->continuous && s->abe && s->compress);
     assert_int_equal(s->leasing, FL__LEASING__LEASING_SHARED);
     assert_int_equal(s->uses_max, 7);
     assert_int_equal(s->caching, 0x30);
