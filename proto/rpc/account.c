@@ -208,6 +208,9 @@ static bool domain_fits(struct rpc_ask *a, const struct question *q, struct slic
 
 static bool find_known_name(struct rpc_ask *a, const struct question *q, struct account *out)
 {
+    /* No name at all is BUILTIN's, as Windows has it. */
+    if (q->name.len == 0 && q->domain.len == 0)
+        return find_known_sid(&(struct sid){1, 1, {0, 0, 0, 0, 0, 5}, {32}}, out);
     for (size_t i = 0; i < array_len(known); i++) {
         const struct known *k = &known[i];
         if (!domain_fits(a, q, slice_str(k->domain)))

@@ -52,6 +52,11 @@ static ntstatus mapped_status(const struct found *f)
     return f->mapped == 0 ? STATUS_NONE_MAPPED : STATUS_SOME_NOT_MAPPED;
 }
 
+static ntstatus level_status(uint32_t level)
+{
+    return level < LEVEL_WKSTA || level > LEVEL_MAX ? STATUS_INVALID_PARAMETER : STATUS_OK;
+}
+
 /* LSAPR_REFERENCED_DOMAIN_LIST behind its pointer, [MS-LSAT] 2.2.12. */
 static void write_domains(struct rpc_ask *a, const struct found *f)
 {
@@ -154,14 +159,14 @@ static uint32_t lookup_sids(struct rpc_ask *a, bool ex)
 {
     struct found f;
     uint32_t count = 0;
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     const struct sid *sids = read_sids(a, &count);
     (void)ndr_read_u32(&a->r); /* TranslatedNames means nothing on input; nobody sends any */
     if (ndr_read_pointer(&a->r))
         a->r.bad = true;
     uint32_t level = ndr_read_u16(&a->r);
-    if (status == STATUS_OK && (level < LEVEL_WKSTA || level > LEVEL_MAX))
-        status = STATUS_INVALID_PARAMETER;
+    ntstatus status = level_status(level);
     if (status == STATUS_OK && count > LSA_SIDS_MAX)
         status = STATUS_INSUFFICIENT_RESOURCES;
     if (a->r.bad || status != STATUS_OK)
@@ -243,14 +248,14 @@ static uint32_t lookup_names(struct rpc_ask *a, enum form form)
 {
     struct found f;
     uint32_t count = 0;
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     const struct slice *names = read_names(a, &count);
     (void)ndr_read_u32(&a->r);
     if (ndr_read_pointer(&a->r))
         a->r.bad = true;
     uint32_t level = ndr_read_u16(&a->r);
-    if (status == STATUS_OK && (level < LEVEL_WKSTA || level > LEVEL_MAX))
-        status = STATUS_INVALID_PARAMETER;
+    ntstatus status = level_status(level);
     if (a->r.bad || status != STATUS_OK)
         return refuse(a, status);
     if (names == NULL || !found_alloc(a, count, &f) ||

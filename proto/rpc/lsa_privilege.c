@@ -57,13 +57,13 @@ static void write_privileges(struct rpc_ask *a, uint32_t from, uint32_t count)
 uint32_t lsa_enumerate_privileges(struct rpc_ask *a)
 {
     const uint32_t all = (uint32_t)array_len(privileges);
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     uint32_t from = ndr_read_u32(&a->r);
     (void)ndr_read_u32(&a->r); /* all of them are shorter than any client's wish */
     if (a->r.bad)
         return RPC_FAULT_NDR;
-    if (status == STATUS_OK && from >= all)
-        status = STATUS_NO_MORE_ENTRIES;
+    ntstatus status = from >= all ? STATUS_NO_MORE_ENTRIES : STATUS_OK;
     ndr_write_u32(a->w, status == STATUS_OK ? all : from);
     write_privileges(a, status == STATUS_OK ? from : 0, status == STATUS_OK ? all - from : 0);
     return lsa_status(a, status);
@@ -84,10 +84,10 @@ static const struct privilege *read_name(struct rpc_ask *a)
 
 uint32_t lsa_privilege_value(struct rpc_ask *a)
 {
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     const struct privilege *p = read_name(a);
-    if (status == STATUS_OK && p == NULL)
-        status = STATUS_NO_SUCH_PRIVILEGE;
+    ntstatus status = p == NULL ? STATUS_NO_SUCH_PRIVILEGE : STATUS_OK;
     ndr_write_u32(a->w, status == STATUS_OK ? p->value : 0);
     ndr_write_u32(a->w, 0);
     return lsa_status(a, status);
@@ -95,15 +95,15 @@ uint32_t lsa_privilege_value(struct rpc_ask *a)
 
 uint32_t lsa_privilege_name(struct rpc_ask *a)
 {
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     uint32_t low = ndr_read_u32(&a->r), high = ndr_read_u32(&a->r);
     const struct privilege *p = NULL;
     for (size_t i = 0; i < array_len(privileges); i++) {
         if (privileges[i].value == low && high == 0)
             p = &privileges[i];
     }
-    if (status == STATUS_OK && p == NULL)
-        status = STATUS_NO_SUCH_PRIVILEGE;
+    ntstatus status = p == NULL ? STATUS_NO_SUCH_PRIVILEGE : STATUS_OK;
     ndr_write_pointer(a->w, status == STATUS_OK);
     if (status == STATUS_OK) {
         struct slice name = lsa_units(a, slice_str(p->name));
@@ -115,12 +115,12 @@ uint32_t lsa_privilege_name(struct rpc_ask *a)
 
 uint32_t lsa_privilege_display_name(struct rpc_ask *a)
 {
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     const struct privilege *p = read_name(a);
     (void)ndr_read_u16(&a->r);
     (void)ndr_read_u16(&a->r);
-    if (status == STATUS_OK && p == NULL)
-        status = STATUS_NO_SUCH_PRIVILEGE;
+    ntstatus status = p == NULL ? STATUS_NO_SUCH_PRIVILEGE : STATUS_OK;
     ndr_write_pointer(a->w, status == STATUS_OK);
     if (status == STATUS_OK) {
         struct slice display = lsa_units(a, slice_str(p->display));

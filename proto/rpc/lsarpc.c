@@ -2,6 +2,7 @@
 #include "proto/base/must.h"
 #include "proto/base/utf16.h"
 #include "proto/rpc/lsarpc_int.h"
+#include "proto/smb/security.h"
 
 #define STRING_UNITS_MAX 32767u /* Length is 16 bits wide, in bytes */
 
@@ -11,9 +12,9 @@ uint32_t lsa_status(struct rpc_ask *a, ntstatus status)
     return rpc_end(a);
 }
 
-ntstatus lsa_read_policy(struct rpc_ask *a)
+bool lsa_read_policy(struct rpc_ask *a)
 {
-    return rpc_handle_read(a->handles, LSA_POLICY, &a->r, NULL) ? STATUS_OK : STATUS_INVALID_HANDLE;
+    return rpc_handle_read(a->handles, LSA_POLICY, &a->r, NULL);
 }
 
 /* ---- strings and SIDs ---------------------------------------------------------------------------
@@ -73,6 +74,7 @@ struct slice lsa_units(struct rpc_ask *a, struct slice text)
 /* [MS-LSAD] 2.2.1.1.2: what everybody may ask for. */
 #define POLICY_VIEW_LOCAL_INFORMATION UINT32_C(0x00000001)
 #define POLICY_LOOKUP_NAMES UINT32_C(0x00000800)
+#define POLICY_ALL_ACCESS UINT32_C(0x000F0FFF)
 #define POLICY_FOR_ALL                                                                             \
     (POLICY_VIEW_LOCAL_INFORMATION | POLICY_LOOKUP_NAMES | READ_CONTROL | MAXIMUM_ALLOWED |        \
      GENERIC_READ | GENERIC_EXECUTE)
@@ -130,9 +132,10 @@ static uint32_t lsa_open_policy2(struct rpc_ask *a)
 
 static uint32_t lsa_close(struct rpc_ask *a)
 {
-    bool open = rpc_handle_close(a->handles, &a->r);
+    if (!rpc_handle_close(a->handles, &a->r))
+        return RPC_FAULT_CONTEXT;
     write_zeros(a->w, RPC_HANDLE_SIZE);
-    return lsa_status(a, open ? STATUS_OK : STATUS_INVALID_HANDLE);
+    return lsa_status(a, STATUS_OK);
 }
 
 /* ---- what the policy says -----------------------------------------------------------------------
@@ -189,12 +192,12 @@ static void write_information(struct rpc_ask *a, uint32_t class)
 
 static uint32_t lsa_query_policy(struct rpc_ask *a)
 {
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     uint32_t class = ndr_read_u16(&a->r);
     if (a->r.bad)
         return RPC_FAULT_NDR;
-    if (status == STATUS_OK && !class_known(class))
-        status = STATUS_INVALID_PARAMETER;
+    ntstatus status = class_known(class) ? STATUS_OK : STATUS_INVALID_PARAMETER;
     ndr_write_pointer(a->w, status == STATUS_OK);
     if (status == STATUS_OK) {
         ndr_write_u16(a->w, (uint16_t) class);
@@ -229,6 +232,38 @@ static uint32_t lsa_get_user_name(struct rpc_ask *a)
     return lsa_status(a, STATUS_OK);
 }
 
+/* [MS-LSAD] 3.1.4.9.2: who may do what with the policy, as open_policy() has it. */
+static uint32_t lsa_query_security(struct rpc_ask *a)
+{
+    uint8_t aces[2 * (8 + SID_BYTES_MAX)], bytes[512];
+    struct writer aw = writer_of(aces, sizeof(aces)), w = writer_of(bytes, sizeof(bytes));
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
+    uint32_t parts = ndr_read_u32(&a->r);
+    if (a->r.bad)
+        return RPC_FAULT_NDR;
+    ace_write(&aw, ACE_ACCESS_ALLOWED, 0, POLICY_ALL_ACCESS, &sid_builtin_administrators);
+    ace_write(&aw, ACE_ACCESS_ALLOWED, 0,
+              POLICY_VIEW_LOCAL_INFORMATION | POLICY_LOOKUP_NAMES | READ_CONTROL, &sid_everyone);
+    struct security_descriptor sd = {
+        .control = SE_SELF_RELATIVE,
+        .has_owner = (parts & OWNER_SECURITY_INFORMATION) != 0,
+        .has_group = (parts & GROUP_SECURITY_INFORMATION) != 0,
+        .owner = sid_builtin_administrators,
+        .group = sid_system,
+        .dacl = {.present = (parts & DACL_SECURITY_INFORMATION) != 0, .revision = 2, .count = 2}};
+    sd.control |= sd.dacl.present ? SE_DACL_PRESENT : 0;
+    sd.dacl.aces = written(&aw);
+    security_write(&w, &sd);
+    struct slice all = written(&w);
+    ndr_write_pointer(a->w, true);
+    ndr_write_u32(a->w, (uint32_t)all.len);
+    ndr_write_pointer(a->w, true);
+    ndr_write_u32(a->w, (uint32_t)all.len);
+    write_bytes(a->w, all);
+    return lsa_status(a, STATUS_OK);
+}
+
 /* ---- lists of what there is none of -------------------------------------------------------------
  */
 
@@ -236,7 +271,8 @@ static uint32_t lsa_get_user_name(struct rpc_ask *a)
  * trusted domains. */
 static uint32_t lsa_enumerate_nothing(struct rpc_ask *a)
 {
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     uint32_t context = ndr_read_u32(&a->r);
     (void)ndr_read_u32(&a->r);
     if (a->r.bad)
@@ -244,25 +280,27 @@ static uint32_t lsa_enumerate_nothing(struct rpc_ask *a)
     ndr_write_u32(a->w, context);
     ndr_write_u32(a->w, 0);
     ndr_write_pointer(a->w, false);
-    return lsa_status(a, status == STATUS_OK ? STATUS_NO_MORE_ENTRIES : status);
+    return lsa_status(a, STATUS_NO_MORE_ENTRIES);
 }
 
 /* [MS-LSAD] 3.1.4.5.10: no account has rights of its own here. */
 static uint32_t lsa_enumerate_rights(struct rpc_ask *a)
 {
     struct sid sid;
-    ntstatus status = lsa_read_policy(a);
+    if (!lsa_read_policy(a))
+        return RPC_FAULT_CONTEXT;
     lsa_read_sid(&a->r, &sid);
     if (a->r.bad)
         return RPC_FAULT_NDR;
     ndr_write_u32(a->w, 0);
     ndr_write_pointer(a->w, false);
-    return lsa_status(a, status == STATUS_OK ? STATUS_OBJECT_NAME_NOT_FOUND : status);
+    return lsa_status(a, STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
 static rpc_handler *const handlers[LSARPC_OPNUMS] = {
     [LSAR_CLOSE] = lsa_close,
     [LSAR_ENUMERATE_PRIVILEGES] = lsa_enumerate_privileges,
+    [LSAR_QUERY_SECURITY_OBJECT] = lsa_query_security,
     [LSAR_OPEN_POLICY] = lsa_open_policy,
     [LSAR_QUERY_INFORMATION_POLICY] = lsa_query_policy,
     [LSAR_ENUMERATE_ACCOUNTS] = lsa_enumerate_nothing,

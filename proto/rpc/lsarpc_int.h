@@ -14,8 +14,9 @@ rpc_handler lsa_enumerate_privileges, lsa_privilege_value, lsa_privilege_name,
 
 /* Answers with nothing but a status, after the stub has been read. */
 uint32_t lsa_status(struct rpc_ask *a, ntstatus status);
-/* Is the handle that the call begins with one of a policy? STATUS_OK or STATUS_INVALID_HANDLE. */
-ntstatus lsa_read_policy(struct rpc_ask *a);
+/* Is the handle that the call begins with one of a policy that is open? If not the call is a fault,
+ * as where a runtime keeps the handles: RPC_FAULT_CONTEXT. */
+bool lsa_read_policy(struct rpc_ask *a);
 
 /* RPC_UNICODE_STRING ([MS-DTYP] 2.3.10): its fixed part, then what that points to. `units` is
  * UTF-16LE. */

@@ -19,19 +19,27 @@ static void wksta_fields(const struct rpc_facts *f, uint32_t level, struct recor
         record_number(out, 0); /* nobody is logged on at the console */
 }
 
+/* WKSTA_INFO_502 ([MS-WKST] 2.2.5.4): how the redirector is set up, which there is none of; what
+ * Windows says by default. */
+static const uint32_t wksta_502[] = {3600, 16, 250, 600,    50, 60, 16, 17, 6144, 10, 500, 25,
+                                     15,   5,  45,  262144, 5,  20, 5,  60, 0,    1,  1,   1,
+                                     1,    1,  1,   1,      1,  1,  0,  1,  1,    1,  0};
+
 static uint32_t wksta_get_info(struct rpc_ask *a)
 {
     rpc_skip_server_name(a);
     uint32_t level = ndr_read_u32(&a->r);
     if (a->r.bad)
         return RPC_FAULT_NDR;
-    bool known = level >= 100 && level <= 102;
+    bool known = (level >= 100 && level <= 102) || level == 502;
     uint32_t status = !known                                            ? WERR_INVALID_LEVEL
-                      : level == 102 && !a->facts->caller.administrator ? WERR_ACCESS_DENIED
+                      : level >= 102 && !a->facts->caller.administrator ? WERR_ACCESS_DENIED
                                                                         : WERR_OK;
     ndr_write_u32(a->w, level);
     ndr_write_pointer(a->w, status == WERR_OK);
-    if (status == WERR_OK) {
+    for (size_t i = 0; status == WERR_OK && level == 502 && i < array_len(wksta_502); i++)
+        ndr_write_u32(a->w, wksta_502[i]);
+    if (status == WERR_OK && level != 502) {
         struct record row = {.count = 0};
         wksta_fields(a->facts, level, &row);
         if (!record_write(&row, a->w, a->scratch))

@@ -2,6 +2,7 @@
  *
  * covers: lsarpc.c lsa_lookup.c lsa_privilege.c account.c */
 #include "proto/rpc/lsarpc.h"
+#include "proto/smb/security.h"
 #include "tests/proto/rpc/facts.h"
 
 #define CALL(k, opnum) asker_call((k), &lsarpc_service, (opnum), NULL)
@@ -90,12 +91,14 @@ static void policies_are_closed(void **state)
     begin();
     assert_int_equal(CALL(&k, LSAR_CLOSE), RPC_ANSWERED);
     assert_int_equal(STATUS(&k), STATUS_OK);
-    assert_int_equal(CALL(&k, LSAR_CLOSE), RPC_ANSWERED);
-    assert_int_equal(STATUS(&k), STATUS_INVALID_HANDLE);
-    begin();
-    ndr_write_u16(&k.w, 5);
-    assert_int_equal(CALL(&k, LSAR_QUERY_INFORMATION_POLICY), RPC_ANSWERED);
-    assert_int_equal(STATUS(&k), STATUS_INVALID_HANDLE);
+    for (uint16_t opnum = 0; opnum < LSARPC_OPNUMS; opnum++) {
+        static const uint8_t no_handle_first[] = {LSAR_OPEN_POLICY, LSAR_OPEN_POLICY2,
+                                                  LSAR_GET_USER_NAME, LSAR_LOOKUP_SIDS3,
+                                                  LSAR_LOOKUP_NAMES4};
+        if (memchr(no_handle_first, opnum, sizeof(no_handle_first)) == NULL &&
+            CALL(&k, opnum) != RPC_FAULT_OP_RANGE)
+            assert_int_equal(CALL(&k, opnum), RPC_FAULT_CONTEXT);
+    }
     for (uint32_t i = 0; i < RPC_HANDLES_MAX; i++)
         assert_int_equal(open_policy2(MAXIMUM_ALLOWED), STATUS_OK);
     assert_int_equal(open_policy2(MAXIMUM_ALLOWED), STATUS_INSUFFICIENT_RESOURCES);
@@ -349,7 +352,7 @@ static void names_have_sids(void **state)
         {"nobody", NULL, 8, STATUS_NONE_MAPPED, 0},
         {"Flotilla", "S-1-5-21-1-2-3", 3, STATUS_OK, 1},
         {"none", "S-1-5-21-1-2-3-513", 2, STATUS_OK, 1},
-        {"", NULL, 8, STATUS_NONE_MAPPED, 0},
+        {"", "S-1-5-32", 3, STATUS_OK, 1},
     };
     for (size_t i = 0; i < array_len(rows); i++) {
         struct domains d;
@@ -402,8 +405,7 @@ static void refused_translations(void **state)
     assert_int_equal(STATUS(&k), STATUS_INVALID_PARAMETER);
     handle[4] ^= 1;
     put_name("Everyone");
-    assert_int_equal(CALL(&k, LSAR_LOOKUP_NAMES), RPC_ANSWERED);
-    assert_int_equal(STATUS(&k), STATUS_INVALID_HANDLE);
+    assert_int_equal(CALL(&k, LSAR_LOOKUP_NAMES), RPC_FAULT_CONTEXT);
 }
 
 /* ---- privileges, and what there is none of ------------------------------------------------------
@@ -444,6 +446,22 @@ static void privileges_have_names(void **state)
     ndr_write_u32(&k.w, 0);
     assert_int_equal(CALL(&k, LSAR_LOOKUP_PRIVILEGE_NAME), RPC_ANSWERED);
     assert_int_equal(STATUS(&k), STATUS_NO_SUCH_PRIVILEGE);
+}
+
+static void the_policy_has_a_descriptor(void **state)
+{
+    (void)state;
+    struct security_descriptor sd;
+    begin();
+    ndr_write_u32(&k.w, DACL_SECURITY_INFORMATION);
+    asker_prefixes(&k, &lsarpc_service, LSAR_QUERY_SECURITY_OBJECT);
+    assert_int_equal(CALL(&k, LSAR_QUERY_SECURITY_OBJECT), RPC_ANSWERED);
+    assert_true(ndr_read_pointer(&k.r));
+    uint32_t len = ndr_read_u32(&k.r);
+    read_skip(&k.r, 8);
+    assert_int_equal(security_decode(read_slice(&k.r, len), &sd), STATUS_OK);
+    assert_int_equal(sd.dacl.count, 2);
+    assert_false(sd.has_owner);
 }
 
 static void nothing_else_is_there(void **state)
@@ -487,10 +505,12 @@ static void memory_may_be_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(policies_are_opened),   T(policies_are_closed),   T(the_domain_is_described),
-        T(the_caller_is_named),   T(sids_have_names),       T(unknown_sids_are_said_to_be),
-        T(names_have_sids),       T(refused_translations),  T(privileges_have_names),
-        T(nothing_else_is_there), T(memory_may_be_refused),
+        T(policies_are_opened),     T(policies_are_closed),
+        T(the_domain_is_described), T(the_caller_is_named),
+        T(sids_have_names),         T(unknown_sids_are_said_to_be),
+        T(names_have_sids),         T(refused_translations),
+        T(privileges_have_names),   T(the_policy_has_a_descriptor),
+        T(nothing_else_is_there),   T(memory_may_be_refused),
     };
     return cmocka_run_group_tests_name("rpc/lsarpc", tests, NULL, NULL);
 }

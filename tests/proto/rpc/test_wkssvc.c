@@ -11,7 +11,8 @@ static void the_workstation_is_described(void **state)
     } rows[] = {{100, WERR_OK, WERR_OK},
                 {101, WERR_OK, WERR_OK},
                 {102, WERR_OK, WERR_ACCESS_DENIED},
-                {502, WERR_INVALID_LEVEL, WERR_INVALID_LEVEL}};
+                {502, WERR_OK, WERR_ACCESS_DENIED},
+                {103, WERR_INVALID_LEVEL, WERR_INVALID_LEVEL}};
     for (size_t i = 0; i < array_len(rows); i++) {
         for (int admin = 0; admin < 2; admin++) {
             struct asker k;
@@ -24,7 +25,9 @@ static void the_workstation_is_described(void **state)
             assert_int_equal(asker_status(&k), status);
             assert_int_equal(ndr_read_u32(&k.r), rows[i].level);
             assert_int_equal(ndr_read_pointer(&k.r), status == WERR_OK);
-            if (status == WERR_OK) {
+            if (status == WERR_OK && rows[i].level == 502) {
+                assert_int_equal(read_left(&k.r), 36 * 4);
+            } else if (status == WERR_OK) {
                 read_skip(&k.r, (rows[i].level - 100 + 5) * 4);
                 assert_true(is_utf16(ndr_read_string(&k.r, 64), "FLOTILLA"));
             }
