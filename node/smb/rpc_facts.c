@@ -21,7 +21,8 @@ struct slice rpc_volume_name(const struct smb *s, uint32_t id)
 
 static uint32_t flags_of(const Fl__Share *share)
 {
-    return (share->abe ? SHI1005_FLAGS_ACCESS_BASED_DIRECTORY_ENUM : 0) |
+    return (share->compress ? SHI1005_FLAGS_COMPRESS_DATA : 0) |
+           (share->abe ? SHI1005_FLAGS_ACCESS_BASED_DIRECTORY_ENUM : 0) |
            (share->encrypt ? SHI1005_FLAGS_ENCRYPT_DATA : 0) |
            (share->continuous ? SHI1005_FLAGS_ENABLE_CA : 0) |
            (share->leasing != FL__LEASING__LEASING_FULL ? SHI1005_FLAGS_FORCE_LEVELII_OPLOCK : 0) |

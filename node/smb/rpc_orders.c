@@ -240,6 +240,7 @@ static bool put_share(struct smb_request *r, const struct rpc_order *order, Fl__
     to->uses_max = from->uses_max == UINT32_MAX ? 0 : from->uses_max;
     to->caching = flags & SHI1005_CSC_MASK;
     to->abe = (flags & SHI1005_FLAGS_ACCESS_BASED_DIRECTORY_ENUM) != 0;
+    to->compress = (flags & SHI1005_FLAGS_COMPRESS_DATA) != 0;
     to->encrypt = (flags & SHI1005_FLAGS_ENCRYPT_DATA) != 0;
     to->continuous = (flags & SHI1005_FLAGS_ENABLE_CA) != 0;
     to->leasing = (flags & SHI1005_FLAGS_FORCE_LEVELII_OPLOCK) != 0 ? FL__LEASING__LEASING_SHARED
@@ -252,7 +253,7 @@ static uint32_t fields_of(uint32_t order)
     uint32_t flags = FL__SHARE_FIELD__SHARE_FIELD_ENCRYPT |
                      FL__SHARE_FIELD__SHARE_FIELD_CONTINUOUS |
                      FL__SHARE_FIELD__SHARE_FIELD_LEASING | FL__SHARE_FIELD__SHARE_FIELD_CACHING |
-                     FL__SHARE_FIELD__SHARE_FIELD_ABE;
+                     FL__SHARE_FIELD__SHARE_FIELD_ABE | FL__SHARE_FIELD__SHARE_FIELD_COMPRESS;
     return (order & RPC_SHARE_COMMENT ? FL__SHARE_FIELD__SHARE_FIELD_COMMENT : 0) |
            (order & RPC_SHARE_GRANTS ? FL__SHARE_FIELD__SHARE_FIELD_GRANTS : 0) |
            (order & RPC_SHARE_USES ? FL__SHARE_FIELD__SHARE_FIELD_USES_MAX : 0) |

@@ -389,7 +389,7 @@ static void shares_are_changed(void **state)
         uint32_t status, fields;
     } rows[] = {
         {"a comment", "vms", 1004, 0, true, RPC_ORDERED, RPC_SHARE_COMMENT},
-        {"flags", "vms", 1005, 0xffff, true, RPC_ORDERED, RPC_SHARE_FLAGS},
+        {"flags", "vms", 1005, 0xffffff, true, RPC_ORDERED, RPC_SHARE_FLAGS},
         {"a limit", "VMS", 1006, 7, true, RPC_ORDERED, RPC_SHARE_USES},
         {"by nobody", "vms", 1006, 7, false, WERR_ACCESS_DENIED, 0},
         {"of nobody", "none", 1006, 7, true, NERR_NET_NAME_NOT_FOUND, 0},
