@@ -135,7 +135,8 @@ void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t t
     struct smb_inode *known = map_get(&s->inode_by_id, key_of(&key, volume, inode));
     struct smb_inode nobody = {0};
     struct smb_inode *at = known != NULL ? known : &nobody;
-    at->size_valid = false;
+    if ((s->config->planted & SMB_PLANT_STALE_LOCKS) == 0)
+        at->size_valid = false;
     if (ticket == 0)
         return; /* only news: nobody waits for an answer */
     for (uint32_t i = 0; i < at->ticket_count; i++)

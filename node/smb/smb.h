@@ -187,6 +187,12 @@ struct smb_effects {
     struct smb_effect items[SMB_EFFECTS_MAX];
 };
 
+/* Bugs that the simulator's own test plants, to prove that it would find them. 0 in every program.
+ */
+enum smb_planted {
+    SMB_PLANT_STALE_LOCKS = 1 << 24, /* what others change of a file is not forgotten */
+};
+
 struct smb_config {
     uint8_t server_guid[16];
     const char *server_name; /* the cluster's, for pipes */
@@ -194,6 +200,7 @@ struct smb_config {
     struct slice gss_hint; /* NegTokenInit2 of NEGOTIATE replies ([MS-SPNG] 3.2.5.2), or empty */
     bool require_signing;
     bool require_encryption;
+    uint32_t planted; /* enum smb_planted: 0 */
     /* What 3.1.1 may use, most preferred first: enum smb_cipher, enum smb_signing. None: all of
      * them. 3.0 and 3.0.2 know AES-128-CCM and AES-CMAC only; without that cipher they do not seal.
      */

@@ -92,6 +92,13 @@ bool client_request(struct client *c, const struct ask *a, struct writer *w)
 
 void client_sent(struct client *c, const struct writer *w) { end(c, w); }
 
+void client_cancel(struct client *c, uint64_t message_id)
+{
+    struct writer w = begin(c, SMB2_CANCEL, &(struct call){.message_id = message_id});
+    smb_empty_encode(&w);
+    end(c, &w);
+}
+
 static void negotiate(struct client *c)
 {
     uint8_t dialect[2] = {(uint8_t)c->dialect, (uint8_t)(c->dialect >> 8)};
@@ -157,6 +164,8 @@ void client_shut(struct client *c, uint32_t file)
         return;
     call->file = file;
     c->files[file].state = FILE_IS_CLOSING;
+    if (c->lock.file == file)
+        c->lock.state = LOCK_NONE;
     struct writer w = begin(c, SMB2_CLOSE, call);
     smb_close_req_encode(&w, &req);
     end(c, &w);
@@ -222,6 +231,7 @@ void client_leave(struct client *c, const char *why)
     names_left(c);
     memset(c->files, 0, sizeof c->files);
     c->scratch = (struct client_file){0};
+    c->lock = (struct client_lock){0};
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         struct call call = c->calls[i];
         c->calls[i].used = false;
@@ -278,6 +288,17 @@ static void have_read(struct client *c, const struct call *call, struct slice ms
     oracle_read(&c->w->cluster->oracle, &seen);
 }
 
+static void have_done(struct client *c, const struct call *call)
+{
+    struct io_seen io = {.client = c->proc.number,
+                         .file = call->file,
+                         .write = call->kind == CALL_WRITE,
+                         .offset = call->offset,
+                         .len = call->len,
+                         .begin_ns = call->begin_ns};
+    oracle_io(&c->w->cluster->oracle, &io);
+}
+
 static void succeeded(struct client *c, const struct call *call, const struct smb_header *h,
                       struct slice msg)
 {
@@ -294,11 +315,17 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
         break;
     case CALL_CREATE: opened(c, call, msg); break;
     case CALL_CLOSE: c->files[call->file].state = FILE_IS_SHUT; break;
-    case CALL_READ: have_read(c, call, msg, h->status == STATUS_END_OF_FILE); break;
+    case CALL_READ:
+        have_done(c, call);
+        have_read(c, call, msg, h->status == STATUS_END_OF_FILE);
+        break;
     case CALL_WRITE:
         c->writes++;
+        have_done(c, call);
         oracle_written(&c->w->cluster->oracle, call->write);
         break;
+    case CALL_LOCK:
+    case CALL_UNLOCK:
     case CALL_SCRATCH_OPEN:
     case CALL_SCRATCH_CLOSE:
     case CALL_SCRATCH:
@@ -311,8 +338,9 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
 static void answered(struct client *c, struct call *call, const struct smb_header *h,
                      struct slice msg)
 {
-    static const char *const kinds[] = {"NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT", "CREATE",
-                                        "CLOSE",     "READ",          "WRITE"};
+    static const char *const kinds[] = {"NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT",
+                                        "CREATE",    "CLOSE",         "READ",
+                                        "WRITE",     "LOCK",          "UNLOCK"};
     struct call was = *call;
     call->used = false;
     if (h->status == STATUS_OK && was.begin_ns > c->names.alive_ns)
@@ -326,6 +354,18 @@ static void answered(struct client *c, struct call *call, const struct smb_heade
     }
     if (was.kind >= CALL_SCRATCH_OPEN) {
         scratch_answered(c, &was, h->status, msg);
+        workload_next(c);
+        return;
+    }
+    bool data = was.kind == CALL_READ || was.kind == CALL_WRITE;
+    bool lock = was.kind == CALL_LOCK || was.kind == CALL_UNLOCK;
+    if (lock && locks_answered(c, &was, h->status)) {
+        workload_next(c);
+        return;
+    }
+    if (data && h->status == STATUS_FILE_LOCK_CONFLICT) {
+        c->conflicts++;
+        workload_ended(c, &was, true);
         workload_next(c);
         return;
     }
@@ -397,6 +437,8 @@ static void look(struct world *w, void *object, uint64_t arg, void *data)
             break;
         }
     }
+    if (c->state == CLIENT_READY)
+        locks_look(c);
     if (c->state == CLIENT_READY)
         workload_next(c);
     world_at(w, (struct event){

@@ -13,6 +13,8 @@ enum call_kind {
     CALL_CLOSE,
     CALL_READ,
     CALL_WRITE,
+    CALL_LOCK,
+    CALL_UNLOCK,
     CALL_SCRATCH_OPEN, /* from here on: of the file nobody verifies */
     CALL_SCRATCH_CLOSE,
     CALL_SCRATCH,
@@ -35,6 +37,17 @@ struct client_file {
     uint64_t persistent, volatile_;
 };
 
+enum lock_state { LOCK_NONE, LOCK_ASKED, LOCK_HELD, LOCK_LEAVING };
+
+struct client_lock {
+    enum lock_state state;
+    uint32_t file;
+    uint64_t offset, len;
+    bool exclusive;
+    uint64_t message_id;        /* of the LOCK */
+    uint64_t from_ns, until_ns; /* granted; the unlock was sent */
+};
+
 enum client_state { CLIENT_AWAY, CLIENT_DIALLING, CLIENT_GREETING, CLIENT_READY };
 
 struct client {
@@ -49,17 +62,18 @@ struct client {
     struct client_file files[FILES_MAX], scratch;
     struct names_client names;
     struct call calls[CALLS_MAX];
+    struct client_lock lock;
     uint64_t patience_ns;
     /* the work */
     uint32_t depth, left, files_used, read_per_mille, large_per_mille, scratch_per_mille,
-        names_per_mille;
+        names_per_mille, lock_per_mille;
     uint32_t think_per_mille, hot_per_mille;
     uint64_t think_ns, file_bytes, hot_bytes;
     bool verifying;
     uint32_t verify_node;   /* through which node now; behind the last one: finished */
     uint64_t verify_offset; /* of which file: verify_file */
     uint32_t verify_file;
-    uint64_t reads, writes, failures, connects;
+    uint64_t reads, writes, locks, conflicts, failures, connects;
     uint8_t buffer[CLIENT_BUFFER + 1024];
 };
 
@@ -76,6 +90,8 @@ struct ask {
 };
 bool client_request(struct client *c, const struct ask *a, struct writer *w);
 void client_sent(struct client *c, const struct writer *w);
+/* CANCEL of a request. */
+void client_cancel(struct client *c, uint64_t message_id);
 /* Gives the connection up: what was under way may or may not have happened. */
 void client_leave(struct client *c, const char *why);
 uint32_t client_calls(const struct client *c);
@@ -87,6 +103,16 @@ void workload_draw(struct client *c);
 void workload_next(struct client *c);
 /* A READ or WRITE ended well (`ok`) or not. */
 void workload_ended(struct client *c, const struct call *call, bool ok);
+
+/* ---- locks.c ---- */
+/* Asks for a lock, or gives up the one it has. */
+void locks_next(struct client *c);
+/* The work is done: nobody is to wait for it. */
+void locks_end(struct client *c);
+/* From time to time: perhaps it has waited long enough. */
+void locks_look(struct client *c);
+/* False when this is no answer to go on with. */
+bool locks_answered(struct client *c, const struct call *call, ntstatus status);
 
 /* ---- scratch.c ---- */
 void scratch_next(struct client *c);

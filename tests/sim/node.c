@@ -457,6 +457,7 @@ static void configure(struct node_host *h)
     c->replication.groups_max = c->replication.nodes_max = 16;
     c->replication.incarnation = c->incarnation;
     c->replication.planted = k->planted;
+    c->smb.planted = k->planted;
     if (k->grant_ns != 0) {
         c->replication.grant_ns = k->grant_ns;
         c->replication.link_grace_ns = k->link_grace_ns;

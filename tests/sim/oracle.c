@@ -25,6 +25,8 @@ void oracle_fini(struct oracle *o)
     free(o->versions);
     free(o->writes);
     names_fini(o);
+    free(o->locks);
+    free(o->ios);
 }
 
 /* ---- bytes that say who wrote them -------------------------------------------------------------

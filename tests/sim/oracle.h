@@ -6,6 +6,8 @@
  *         linearizable exactly when no two names' zones clash (Gibbons and Korach, 1997): a name's
  *         zone lies between the first moment at which it surely was there and the last at which it
  *         was still asked for. A write without an answer may have happened, or happen later, once.
+ *   5     A range that is locked is locked for nobody else, and read and written by nobody
+ *         whom the lock forbids it (oracle_locks.c).
  *   3     At most one node would acknowledge writes for a group.
  *   4     No group is without in-sync members, and the disk of each of them holds every
  * acknowledged write: the durable bytes are looked at whenever a write is acknowledged. 7
@@ -36,6 +38,21 @@ struct write {
     bool done;
 };
 
+/* A byte-range lock that surely was held all this time. */
+struct lock_seen {
+    uint32_t client, file;
+    uint64_t offset, len;
+    bool exclusive;
+    uint64_t from_ns, until_ns;
+};
+
+/* A READ or WRITE that succeeded. */
+struct io_seen {
+    uint32_t client, file;
+    bool write;
+    uint64_t offset, len, begin_ns, end_ns;
+};
+
 struct placement { /* where a file's data lies */
     bool known;
     uint32_t volume, first_group;
@@ -55,6 +72,9 @@ struct oracle {
     uint32_t heads[FILES_MAX][FILE_ATOMS];
     struct write *writes; /* [0] is what was there before: zeros */
     uint32_t write_count, write_cap;
+    struct lock_seen *locks;
+    struct io_seen *ios;
+    uint32_t lock_count, lock_cap, io_count, io_cap;
     struct placement files[FILES_MAX];
     /* The configuration as of the newest log entry that any coordinator has applied. */
     uint64_t index;
@@ -86,6 +106,10 @@ struct read_seen {
     struct slice bytes;
 };
 void oracle_read(struct oracle *o, const struct read_seen *r);
+/* Its unlock has succeeded. */
+void oracle_locked(struct oracle *o, const struct lock_seen *l);
+/* One has just succeeded: `end_ns` is now. */
+void oracle_io(struct oracle *o, const struct io_seen *io);
 /* A client has the file open: the coordinators know where it lies. */
 void oracle_opened(struct oracle *o, uint32_t file, uint64_t open_id);
 

@@ -5,7 +5,7 @@
 
 struct run_options {
     uint64_t seed;
-    uint32_t planted; /* enum rep_planted | enum meta_planted */
+    uint32_t planted; /* enum rep_planted | enum meta_planted | enum smb_planted */
     bool verbose;
 };
 

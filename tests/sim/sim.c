@@ -25,6 +25,7 @@ static const struct {
     {"read-without-lease", REP_PLANT_READ_NO_LEASE},
     {"share-modes-of-one-node", META_PLANT_SHARING},
     {"open-what-is-marked", META_PLANT_MARKED},
+    {"stale-locks", SMB_PLANT_STALE_LOCKS},
 };
 
 struct options {
@@ -165,7 +166,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->planted == 0)
             argp_error(state,
                        "planted bugs are skip-durable, ack-before-evict, read-without-lease, "
-                       "share-modes-of-one-node, open-what-is-marked");
+                       "share-modes-of-one-node, open-what-is-marked, stale-locks");
         break;
     default: return ARGP_ERR_UNKNOWN;
     }

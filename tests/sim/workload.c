@@ -15,6 +15,7 @@ void workload_draw(struct client *c)
     c->large_per_mille = chance(w, 300) ? (uint32_t)draw(w, 20, 200) : 10;
     c->scratch_per_mille = chance(w, 400) ? (uint32_t)draw(w, 20, 300) : 0;
     c->names_per_mille = chance(w, 600) ? (uint32_t)draw(w, 50, 500) : 0;
+    c->lock_per_mille = chance(w, 700) ? (uint32_t)draw(w, 20, 300) : 0;
     /* Bursts: mostly no time to think, and now and then enough to fill the phase. */
     c->think_per_mille = (uint32_t)draw(w, 50, 500);
     c->think_ns = 2 * k->safety_ns / k->operations * c->depth * 1000 / c->think_per_mille;
@@ -55,6 +56,10 @@ static void one(struct client *c)
     }
     if (chance(w, c->scratch_per_mille)) {
         scratch_next(c);
+        return;
+    }
+    if (chance(w, c->lock_per_mille)) {
+        locks_next(c);
         return;
     }
     if (f->state == FILE_IS_SHUT) {
@@ -117,6 +122,8 @@ void workload_next(struct client *c)
         verify_next(c);
         return;
     }
+    if (c->left == 0)
+        locks_end(c);
     for (uint32_t i = client_calls(c); i < c->depth && c->left > 0; i++)
         world_at(w, (struct event){.at_ns = w->now_ns + think_time(c),
                                    .proc = &c->proc,
@@ -151,12 +158,15 @@ void client_verify(struct client *c)
 
 bool client_finished(const struct client *c)
 {
-    return c->verifying ? c->verify_node > MACHINES : c->left == 0 && client_calls(c) == 0;
+    return c->verifying ? c->verify_node > MACHINES
+                        : c->left == 0 && client_calls(c) == 0 && c->lock.state == LOCK_NONE;
 }
 
 void client_tell(const struct client *c)
 {
     world_tell(c->w,
-               "client %u: %lu reads, %lu writes, left its node %lu times; %u to do, state %d",
-               c->proc.number, c->reads, c->writes, c->failures, c->left, (int)c->state);
+               "client %u: %lu reads, %lu writes, %lu locks, %lu conflicts, left its node %lu "
+               "times; %u to do, state %d",
+               c->proc.number, c->reads, c->writes, c->locks, c->conflicts, c->failures, c->left,
+               (int)c->state);
 }
