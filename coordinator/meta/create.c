@@ -318,7 +318,11 @@ static ntstatus check_others(struct work *w, struct create *cr)
         ntstatus waits = leases_wait(w, i, USE_SHARE, own);
         return waits == STATUS_OK ? status : waits;
     }
-    return status == STATUS_OK ? leases_wait(w, i, use, own) : status;
+    if (status == STATUS_OK)
+        status = leases_wait(w, i, use, own);
+    /* What is to be deleted must not stay open in a cache. */
+    bool deletes = (cr->c->options & FILE_DELETE_ON_CLOSE) != 0;
+    return status == STATUS_OK && deletes ? leases_wait(w, i, USE_HANDLE, own) : status;
 }
 
 /* The last of the first half: the nodes that must let go of what they know. */

@@ -65,7 +65,6 @@ static void tell(struct work *w, struct lease *l, uint8_t sent)
 {
     must(!l->breaking);
     must((sent & ~l->state) == 0);
-    l->epoch++;
     fill_notice(l, sent, outbox_post(w, 0, lease_notice_body(l)));
     l->inode->version = w->m->index;
     if (!cache_acknowledges(l->state)) {
@@ -111,8 +110,10 @@ void leases_break(struct work *w, struct inode *i, enum cache_use use, const str
         if (is_own(l, use, own) || !v.breaks)
             continue;
         l->to = v.to; /* one that breaks already hears of it when it has acknowledged */
-        if (!l->breaking)
-            tell(w, l, v.to);
+        if (l->breaking)
+            continue;
+        l->epoch++; /* once, however often it is told, as from Windows */
+        tell(w, l, v.to);
     }
 }
 
@@ -197,6 +198,9 @@ ntstatus lease_ask(struct work *w, struct lease_asking *a, const struct inode *i
     const Fl__Caching *lease = c->oplock == LEVEL_LEASE ? c->lease : NULL;
     bool keyed = lease != NULL && lease->key.len == 16 && c->client_guid.len == 16 &&
                  (lease->version == 1 || lease->version == 2);
+    struct lease *l = keyed ? lease_by_key(w->m, c->client_guid.data, lease->key.data) : NULL;
+    if (l != NULL && l->inode != i)
+        return STATUS_INVALID_PARAMETER;
     a->none = directory ? !keyed || !lease->directory : c->oplock == LEVEL_LEASE && !keyed;
     if (a->none || c->oplock == LEVEL_NONE) {
         a->none = true;
@@ -205,11 +209,6 @@ ntstatus lease_ask(struct work *w, struct lease_asking *a, const struct inode *i
     a->wanted = wanted_by(c);
     if (directory)
         a->wanted &= (uint8_t)~CACHE_WRITE; /* [MS-SMB2] 3.3.5.9.11 */
-    if (!keyed)
-        return STATUS_OK;
-    struct lease *l = lease_by_key(w->m, c->client_guid.data, lease->key.data);
-    if (l != NULL && l->inode != i)
-        return STATUS_INVALID_PARAMETER;
     a->held = l;
     return STATUS_OK;
 }
@@ -270,22 +269,38 @@ static uint8_t grant(const struct lease_asking *a, const struct inode *i, const 
     return own->breaking ? own->state : cache_upgrade(own->state, wanted, &others);
 }
 
-uint64_t lease_cached_by(const struct inode *i)
+/* Nobody, one lease or oplock, or more. */
+static uint64_t readers(const struct inode *i)
 {
     uint64_t by = 0;
     for (const struct list *at = i->leases.next; at != &i->leases; at = at->next) {
         const struct lease *l = container_of(at, struct lease, in_inode);
         uint8_t state = l->breaking ? l->sent : l->state;
-        bool level_two = l->version == 0 && state == CACHE_READ;
         if ((state & CACHE_READ) != 0)
-            by = by != 0 || level_two ? UINT64_MAX : l->id;
+            by = by != 0 ? UINT64_MAX : l->id;
+    }
+    return by;
+}
+
+/* The write of one who has an oplock of level II breaks it: as if it were somebody else's. */
+uint64_t lease_cached_by(const struct inode *i)
+{
+    uint64_t by = readers(i);
+    const struct list *first = list_first(&i->leases);
+    for (const struct list *at = first; by != 0 && at != &i->leases; at = at->next) {
+        const struct lease *l = container_of(at, struct lease, in_inode);
+        uint8_t state = l->breaking ? l->sent : l->state;
+        if (l->id == by && l->version == 0 && state == CACHE_READ)
+            return UINT64_MAX;
     }
     return by;
 }
 
 uint64_t lease_writers(const struct lease_asking *a, const struct inode *i)
 {
-    uint64_t before = lease_cached_by(i), slots = 0;
+    /* A node may not have heard yet that its client's oplock has sunk to level II, so that counts
+     * as one that still writes as it likes. */
+    uint64_t before = readers(i), slots = 0;
     bool has = a->held != NULL && (a->held->state & CACHE_READ) != 0;
     if (a->none || is_directory(i) || (a->wanted & CACHE_READ) == 0 || before == UINT64_MAX || has)
         return 0; /* nothing that a writer relies on changes */
@@ -447,10 +462,11 @@ ntstatus apply_oplock_ack(struct work *w, const Fl__OplockAck *c)
     if (o == NULL)
         return STATUS_FILE_CLOSED;
     struct lease *l = o->lease;
-    if (l == NULL || l->version != 0 || !l->breaking)
-        return l != NULL && l->version == 0 && c->level == LEVEL_LEASE
-                   ? STATUS_INVALID_PARAMETER
-                   : STATUS_INVALID_DEVICE_STATE;
+    /* Windows' word for level II, of which nothing is to be acknowledged. */
+    if (l == NULL || l->version != 0 || (!l->breaking && (l->state & CACHE_WRITE) == 0))
+        return STATUS_INVALID_OPLOCK_PROTOCOL;
+    if (!l->breaking)
+        return STATUS_INVALID_DEVICE_STATE;
     uint8_t left;
     ntstatus status = judge_level(l->state, c->level, &left);
     if (!outbox_reserve(w, 1))

@@ -87,6 +87,7 @@ void open_end(struct work *w, struct open *o)
     bool may_go = i->children.count == 0 && i->shares == 0 && i->parent != NULL;
     if (o->delete_on_close && may_go) {
         i->delete_pending = true;
+        leases_break(w, i, USE_HANDLE, o->lease); /* as Windows; who closes waits for nobody */
         notify_marked(w, i);
     }
     notify_open_ended(o);
@@ -122,7 +123,7 @@ size_t open_notices(const struct meta *m, const struct open *o)
 {
     const struct inode *f = file_of(o->inode);
     bool goes = o->delete_on_close || o->inode->delete_pending || f->delete_pending;
-    return goes ? unlink_notices(m, f) : 0;
+    return goes ? unlink_notices(m, f) + lease_notices(o->inode) : 0;
 }
 
 void node_opens_end(struct work *w, struct node *n)

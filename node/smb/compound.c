@@ -238,6 +238,25 @@ static void flush(struct smb *s, struct smb_request *r)
     r->parts = r->parts_last = NULL;
 }
 
+struct writer compound_notification(struct smb *s, size_t max)
+{
+    uint8_t *at = arena_alloc(&s->step, SMB_TRANSFORM_SIZE + max);
+    struct writer w = writer_of(at, at != NULL ? SMB_TRANSFORM_SIZE + max : 0);
+    (void)write_space(&w, SMB_TRANSFORM_SIZE);
+    return writer_of(at != NULL ? at + SMB_TRANSFORM_SIZE : NULL, at != NULL ? max : 0);
+}
+
+void compound_notify(struct smb *s, struct smb_conn *c, struct smb_session *session,
+                     const struct writer *w)
+{
+    struct outgoing out = {.at = w->at, .len = w->pos};
+    if (w->full || (session != NULL && !seal(s, session, &out)))
+        return;
+    struct smb_effect *e = smb_emit(s, SMB_DO_SEND);
+    e->send.conn = c->id;
+    e->send.head = slice_of(out.at, out.len);
+}
+
 void compound_interim(struct smb *s, struct smb_request *r)
 {
     must(r->async_id == 0);

@@ -83,6 +83,18 @@ void conn_gone(struct smb *s, uint64_t id)
     conn_doom(s, c, "the client has gone");
 }
 
+struct smb_conn *conn_of_client(struct smb *s, const uint8_t client_guid[16])
+{
+    handle at = {0};
+    struct smb_conn *c, *oldest = NULL;
+    while ((c = table_next(&s->conns, &at)) != NULL)
+        if (c->sm.state == CONN_READY && c->dialect != SMB_DIALECT_202 && c->channel_count > 0 &&
+            memcmp(c->client_guid, client_guid, sizeof(c->client_guid)) == 0 &&
+            (oldest == NULL || c->id < oldest->id))
+            oldest = c;
+    return oldest;
+}
+
 bool conn_unwind(struct smb *s)
 {
     struct smb_conn *c = container_of(list_first(&s->dying_conns), struct smb_conn, work);

@@ -7,6 +7,7 @@
  * Each piece is a READ and a WRITE like those of clients: of in-sync copies, durable on all of
  * them, with the target's size held (request_hold_size) while it is written. */
 #include "node/smb/bulk.h"
+#include "node/smb/lease.h"
 
 #define COPY_ATTEMPTS_MAX 4u
 
@@ -67,6 +68,23 @@ static void extended(struct smb *s, struct smb_request *r, const Fl__Reply *repl
         finish(s, r, STATUS_FILE_NOT_AVAILABLE);
 }
 
+static void piece_visible(struct smb *s, struct smb_request *r, ntstatus status)
+{
+    const struct copying *j = r->scratch;
+    struct smb_open *o = request_its_open(s, r);
+    if (status != STATUS_OK) {
+        finish(s, r, status);
+        return;
+    }
+    bool cached = o->inode->size_valid && o->inode->file.inode == j->file.inode;
+    uint64_t size = cached ? o->inode->size : j->size;
+    struct open_growth growth = {j->file, j->to + j->len};
+    if (growth.end <= size)
+        piece_end(s, r);
+    else
+        open_extend(s, r, &growth, extended);
+}
+
 static void written_down(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
 {
     const struct copying *j = r->scratch;
@@ -78,13 +96,7 @@ static void written_down(struct smb *s, struct smb_request *r, const struct smb_
     open_modified(s, o);
     s->stats.writes++;
     s->stats.written_bytes += j->len;
-    bool cached = o->inode->size_valid && o->inode->file.inode == j->file.inode;
-    uint64_t size = cached ? o->inode->size : j->size;
-    struct open_growth growth = {j->file, j->to + j->len};
-    if (growth.end <= size)
-        piece_end(s, r);
-    else
-        open_extend(s, r, &growth, extended);
+    change_end(s, r, o, piece_visible);
 }
 
 static bool all_zero(const uint8_t *at, uint64_t len)
@@ -104,13 +116,21 @@ static void target_within(struct smb *s, struct smb_request *r, uint64_t size,
         finish(s, r, STATUS_INVALID_PARAMETER);
         return;
     }
-    request_hold_size(s, r);
     struct smb_io io = {.op = SMB_IO_WRITE, .file = file, .offset = j->to, .len = j->len};
     if (all_zero(j->bytes, j->len))
         io.op = SMB_IO_ZERO; /* a hole stays one, and what was there before goes */
     else
         io.data = slice_of(j->bytes, (size_t)j->len);
     request_io(s, r, &io, written_down);
+}
+
+static void target_known(struct smb *s, struct smb_request *r, ntstatus status)
+{
+    const struct smb_inode *inode = request_its_open(s, r)->inode;
+    if (status == STATUS_OK)
+        target_within(s, r, inode->size, inode->file);
+    else
+        finish(s, r, status);
 }
 
 static void target_sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
@@ -125,7 +145,7 @@ static void target_sized(struct smb *s, struct smb_request *r, const Fl__Reply *
     if (inode->cutting)
         inode_wait(s, r, inode, target_begin); /* a cut has begun meanwhile */
     else
-        target_within(s, r, info->size, info_ref(info));
+        change_begin(s, r, request_its_open(s, r), target_known);
 }
 
 static void target_begin(struct smb *s, struct smb_request *r)
@@ -137,7 +157,7 @@ static void target_begin(struct smb *s, struct smb_request *r)
     else if (!o->inode->size_valid || j->append)
         open_query_info(s, r, o, target_sized);
     else
-        target_within(s, r, o->inode->size, o->inode->file);
+        change_begin(s, r, o, target_known);
 }
 
 /* ---- the source ------------------------------------------------------------------------------ */

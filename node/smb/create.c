@@ -5,13 +5,13 @@
  * What a request says is judged here; everything that depends on the file is the coordinator's. No
  * oplock, lease, durable or persistent handle is granted: all of them are the client's to do
  * without. */
-#include "node/smb/files.h"
+#include "node/smb/lease.h"
 
 #include "proto/smb/create_ctx.h"
 #include "proto/smb/names.h"
 
 #define FILE_CREATE_TREE_CONNECTION UINT32_C(0x00000080)
-#define CREATE_CONTEXTS_REPLY_MAX 96u
+#define CREATE_CONTEXTS_REPLY_MAX 176u
 
 /* [MS-FSA] 2.1.5.1 phase 1 */
 #define ACCESS_REFUSED UINT32_C(0x0CE0FE00)
@@ -161,6 +161,9 @@ static ntstatus fill_open(struct smb_request *r, const struct job *j, Fl__Open *
     if (j->contexts.dh2q)
         open->create_guid =
             borrowed(slice_of(j->contexts.create_guid, sizeof(j->contexts.create_guid)));
+    if (!lease_room(r, open))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    lease_wish(r, &j->req, &j->contexts, open);
     bool has_ea = j->contexts.has_ea && j->contexts.ea.len > 0;
     return has_ea ? ea_changes(r, j->contexts.ea, &open->ea) : STATUS_OK;
 }
@@ -202,19 +205,19 @@ static void reply(struct smb *s, struct smb_request *r, struct smb_open *o,
     uint8_t room[CREATE_CONTEXTS_REPLY_MAX];
     struct writer contexts = writer_of(room, sizeof(room));
     struct create_contexts_reply rsp_contexts = contexts_of(s, r->scratch, opened);
+    struct smb_create_rsp rsp = {
+        .action = opened->action,
+        .facts = facts_of(s, opened->info, o->inode),
+        .file_id = {o->open_id, handle_pack(o->self)},
+    };
+    lease_reply(opened, &rsp, &rsp_contexts);
     (void)create_contexts_write(&contexts, &rsp_contexts);
+    rsp.contexts = written(&contexts);
     struct writer *w = request_writer(s, r, 96 + CREATE_CONTEXTS_REPLY_MAX);
     if (w == NULL) {
         open_finish(s, o);
         return;
     }
-    struct smb_create_rsp rsp = {
-        .oplock_level = SMB2_OPLOCK_LEVEL_NONE,
-        .action = opened->action,
-        .facts = facts_of(s, opened->info, o->inode),
-        .file_id = {o->open_id, handle_pack(o->self)},
-        .contexts = written(&contexts),
-    };
     request_set_open(s, r, o);
     smb_create_encode(w, &rsp);
     request_reply(s, r, STATUS_OK);
@@ -242,7 +245,7 @@ static void opened(struct smb *s, struct smb_request *r, const Fl__Reply *reply_
     o->mode = j->req.options & OPTIONS_MODE;
     o->channel_sequence = r->header.channel_sequence;
     s->stats.creates++;
-    if (!open_set_path(s, o, j->name.path)) {
+    if (!open_set_path(s, o, j->name.path) || !lease_granted(s, o, got)) {
         open_finish(s, o);
         request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
         return;

@@ -13,6 +13,7 @@
  * open), Extend is refused with STATUS_FILE_CLOSED, and the write is done again on the new
  * ones. */
 #include "node/smb/locks.h"
+#include "node/smb/lease.h"
 
 #include "proto/smb/data.h"
 
@@ -232,15 +233,15 @@ static void extended(struct smb *s, struct smb_request *r, const Fl__Reply *repl
     write_reply(s, r, o);
 }
 
-static void written_down(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
+/* Its bytes are there, and nobody caches others. */
+static void write_visible(struct smb *s, struct smb_request *r, ntstatus status)
 {
     struct smb_open *o = request_its_open(s, r);
     const struct write_job *j = r->scratch;
-    if (io->status != STATUS_OK) {
-        write_fail(s, r, io->status);
+    if (status != STATUS_OK) {
+        write_fail(s, r, status);
         return;
     }
-    open_modified(s, o);
     /* Another write may have made the file long enough meanwhile. */
     bool cached = o->inode->size_valid && o->inode->file.inode == j->file.inode;
     uint64_t size = cached ? o->inode->size : j->size;
@@ -248,6 +249,17 @@ static void written_down(struct smb *s, struct smb_request *r, const struct smb_
         write_reply(s, r, o);
     else
         open_extend(s, r, &(struct open_growth){j->file, j->req.offset + j->req.length}, extended);
+}
+
+static void written_down(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
+{
+    struct smb_open *o = request_its_open(s, r);
+    if (io->status != STATUS_OK) {
+        write_fail(s, r, io->status);
+        return;
+    }
+    open_modified(s, o);
+    change_end(s, r, o, write_visible);
 }
 
 static void write_down(struct smb *s, struct smb_request *r)
@@ -259,7 +271,6 @@ static void write_down(struct smb *s, struct smb_request *r)
         write_fail(s, r, STATUS_INVALID_PARAMETER);
         return;
     }
-    request_hold_size(s, r);
     struct smb_io io = {
         .op = SMB_IO_WRITE,
         .file = j->file,
@@ -270,23 +281,30 @@ static void write_down(struct smb *s, struct smb_request *r)
     request_io(s, r, &io, written_down);
 }
 
+/* The inode holds what was asked last, also when that may not be kept. */
+static void write_known(struct smb *s, struct smb_request *r, ntstatus status)
+{
+    struct write_job *j = r->scratch;
+    const struct smb_inode *inode = request_its_open(s, r)->inode;
+    if (status != STATUS_OK) {
+        write_fail(s, r, status);
+        return;
+    }
+    j->size = inode->size;
+    j->file = inode->file;
+    write_down(s, r);
+}
+
 static void write_sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     struct smb_open *o = request_its_open(s, r);
-    struct write_job *j = r->scratch;
     const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         write_fail(s, r, reply_failure(reply));
         return;
     }
     inode_learn(o->inode, info);
-    if (o->inode->cutting && !r->size_held) {
-        inode_wait(s, r, o->inode, write_again); /* a cut has begun meanwhile */
-        return;
-    }
-    j->size = info->size;
-    j->file = info_ref(info);
-    write_down(s, r);
+    change_begin(s, r, o, write_known);
 }
 
 static void write_begin(struct smb *s, struct smb_request *r, struct smb_open *o)
@@ -298,14 +316,14 @@ static void write_begin(struct smb *s, struct smb_request *r, struct smb_open *o
         return;
     }
     j->attempts++;
+    request_hold_size(s, r); /* from here on no cut and no cache is granted beside it */
+    r->uncertain = false;
     if (!o->inode->size_valid || j->append || !locks_allow(o, j->req.offset, j->req.length, true)) {
         struct lock_query q = {j->req.offset, j->req.length, true, j->append};
         open_query_access(s, r, o, &q, write_sized);
         return;
     }
-    j->size = o->inode->size;
-    j->file = o->inode->file;
-    write_down(s, r);
+    change_begin(s, r, o, write_known);
 }
 
 static ntstatus write_check(const struct smb_request *r, const struct smb_write_req *req)

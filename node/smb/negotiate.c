@@ -1,6 +1,6 @@
 /* NEGOTIATE: dialect, capabilities and algorithms ([MS-SMB2] 3.3.5.3, 3.3.5.4).
  *
- * What is offered is what works: no DFS, no leases, no persistent handles. */
+ * What is offered is what works: no DFS, no persistent handles. */
 #include "node/smb/smb_int.h"
 
 #include "proto/smb/negotiate.h"
@@ -19,7 +19,7 @@ static void set_limits(struct smb_conn *c, struct smb_negotiate_rsp *rsp)
 {
     c->multi_credit = rsp->dialect != SMB_DIALECT_202;
     c->io_max = c->multi_credit ? SMB_IO_MAX : SMB_IO_MAX_202;
-    rsp->capabilities = c->multi_credit ? SMB2_GLOBAL_CAP_LARGE_MTU : 0;
+    rsp->capabilities = c->multi_credit ? SMB2_GLOBAL_CAP_LARGE_MTU | SMB2_GLOBAL_CAP_LEASING : 0;
     rsp->max_transact = rsp->max_read = rsp->max_write = c->io_max;
 }
 

@@ -5,6 +5,7 @@
  * for its answer or by open_finish, which does not wait: retrying is the control core's
  * business. */
 #include "node/smb/locks.h"
+#include "node/smb/lease.h"
 #include "node/smb/notify.h"
 #include "node/smb/previous.h"
 
@@ -39,6 +40,7 @@ void inode_learn(struct smb_inode *inode, const Fl__FileInfo *info)
     inode->file = info_ref(info);
     inode->size = info->size;
     inode->size_valid = info->cacheable && locks_keep(&inode->locks, pb_slice(info->locks));
+    inode->cached_by = info->cached_by;
 }
 
 static struct smb_inode *inode_get(struct smb *s, const Fl__FileInfo *info)
@@ -197,6 +199,7 @@ void open_free(struct smb *s, struct smb_open *o)
         list_remove(link);
     must(list_empty(&o->waiters));
     watch_end(s, o);
+    lease_end(s, o);
     (void)table_remove(&s->opens, o->self);
     if (o->inode != NULL)
         inode_put(s, o->inode);

@@ -3,6 +3,7 @@
  * One event may concern thousands of objects (a connection with all its opens goes). Such work
  * is put on lists and done piece by piece while `out` has room; what does not fit is done in the
  * next step, which smb_next_deadline() then wants at once. */
+#include "node/smb/lease.h"
 #include "node/smb/channel.h"
 #include "node/smb/compress.h"
 #include "node/smb/previous.h"
@@ -57,6 +58,7 @@ struct smb *smb_new(struct mem *mem, const struct smb_config *config)
     map_init(&s->tree_by_id, mem, seed);
     map_init(&s->inode_by_id, mem, seed);
     map_init(&s->watch_by_id, mem, seed);
+    map_init(&s->oplock_by_id, mem, seed);
     arena_init(&s->step, mem, SMB_ARENA_MAX);
     s->next_auth_context = s->next_pipe_id = 1;
     if (!init_pools(s, config) || !init_tables(s, config)) {
@@ -103,8 +105,8 @@ void smb_free(struct smb *s)
     mem_free(s->mem, s->codec_scratch, CODEC_SCRATCH_SIZE);
     trace_fini(&s->trace);
     arena_fini(&s->step);
-    struct map *maps[] = {&s->conn_by_id, &s->session_by_id, &s->tree_by_id, &s->inode_by_id,
-                          &s->watch_by_id};
+    struct map *maps[] = {&s->conn_by_id,  &s->session_by_id, &s->tree_by_id,
+                          &s->inode_by_id, &s->watch_by_id,   &s->oplock_by_id};
     for (size_t i = 0; i < array_len(maps); i++)
         map_fini(maps[i]);
     struct table *tables[] = {&s->conns, &s->sessions, &s->previous, &s->trees,
@@ -244,8 +246,8 @@ static void on_event(struct smb *s, const struct smb_event *ev)
         break;
     case SMB_EV_INTERFACES: interfaces_set(s, ev->interfaces.list, ev->interfaces.count); break;
     case SMB_EV_WATCH: watch_event(s, ev); break;
-    case SMB_EV_LEASE_BREAK:
-    case SMB_EV_OPLOCK_BREAK: break; /* none is asked for */
+    case SMB_EV_LEASE_BREAK: lease_break_event(s, ev->lease_break); break;
+    case SMB_EV_OPLOCK_BREAK: oplock_break_event(s, ev->oplock_break); break;
     case SMB_EV_SESSION_END: previous_asked(s, ev); break;
     case SMB_EV_SESSION_ENDED: previous_answered(s, ev->session_end.ticket); break;
     case SMB_EV_STATE_LOST: on_state_lost(s); break;

@@ -64,6 +64,7 @@ struct smb_io_result {
     handle buf;
 };
 typedef void smb_resume(struct smb *s, struct smb_request *r);
+typedef void smb_changed(struct smb *s, struct smb_request *r, ntstatus status);
 typedef void smb_meta_done(struct smb *s, struct smb_request *r, const Fl__Reply *reply);
 typedef void smb_io_done(struct smb *s, struct smb_request *r, const struct smb_io_result *io);
 
@@ -184,6 +185,7 @@ struct smb_inode {
     struct kept_locks locks; /* the same */
     bool size_valid;         /* false: ask the coordinator before the next READ or WRITE */
     uint64_t version;        /* FileInfo.version of the size: an older reply never overwrites it */
+    uint64_t cached_by;      /* FileInfo.cached_by, as certain as the size */
     uint64_t write_time;     /* of the last write here that the coordinator may not have heard of */
     /* Writes that rely on the cached size. InvalidateDone waits for them: a write still on its way
      * must not land beyond an end of file that another node has already made zero and moved. */
@@ -233,6 +235,9 @@ struct smb_open {
 
     /* [MS-SMB2] 3.3.5.2.10: OutstandingRequestCount, OutstandingPreRequestCount */
     uint16_t channel_sequence;
+    uint8_t oplock_level; /* SMB2_OPLOCK_LEVEL_*, as it was granted or acknowledged last */
+    bool has_oplock;      /* in smb.oplock_by_id */
+    uint64_t lease_id;    /* what FileInfo.cached_by calls it; 0: it has none */
     uint32_t outstanding, outstanding_before;
 };
 
@@ -293,6 +298,7 @@ struct smb_request {
     struct smb_session *session; /* NULL when the command needs none */
     struct smb_tree *tree;
     handle session_at, tree_at, open_at;
+    bool uncertain;    /* it changes bytes that others may begin to cache meanwhile (lease.h) */
     bool meta_waits;   /* the command waits at the coordinator; CANCEL reaches it there */
     uint16_t sequence; /* in_sequence: counted in the open's outstanding requests by this number */
     bool in_sequence;
@@ -321,6 +327,7 @@ struct smb_request {
     handle doom_session;  /* LOGOFF: this session ends when the reply has left */
     smb_resume *on_idle;
     smb_meta_done *on_meta;
+    smb_changed *on_change; /* lease.h */
     smb_io_done *on_io;
 
     /* The reply. */
@@ -344,7 +351,8 @@ struct smb {
         inode_pool, request_pool;
     struct table conns, sessions, previous, trees, opens, requests, ops;
     struct map conn_by_id, session_by_id, tree_by_id, inode_by_id;
-    struct map watch_by_id; /* opens that watch, by FileId.Persistent */
+    struct map watch_by_id;  /* opens that watch, by FileId.Persistent */
+    struct map oplock_by_id; /* those with an oplock */
     struct heap timers;
     struct smb_interface interfaces[SMB_INTERFACES_MAX];
     uint32_t interface_count;
@@ -495,6 +503,11 @@ bool request_resolve(struct smb *s, struct smb_request *r);
 void request_run(struct smb *s, struct smb_request *r);
 /* STATUS_PENDING for the last part, with the replies before it. */
 void compound_interim(struct smb *s, struct smb_request *r);
+/* Room in the step's memory for a message of at most `max` bytes that no request asked for, and its
+ * way to the client; sealed for `session` unless that is NULL. Without memory nothing is sent. */
+struct writer compound_notification(struct smb *s, size_t max);
+void compound_notify(struct smb *s, struct smb_conn *c, struct smb_session *session,
+                     const struct writer *w);
 /* Everything between a parsed header and its handler. */
 void dispatch_part(struct smb *s, struct smb_request *r);
 /* Runs the handler of a part that was held. */
@@ -506,6 +519,9 @@ void conn_open(struct smb *s, const struct smb_event *ev);
 void conn_gone(struct smb *s, uint64_t id);
 void conn_frame(struct smb *s, const struct smb_event *ev);
 void conn_on_timer(struct smb *s, struct smb_conn *c);
+/* The oldest connection of the client with this ClientGuid that knows leases; NULL: none is left.
+ */
+struct smb_conn *conn_of_client(struct smb *s, const uint8_t client_guid[16]);
 /* CLOSE leaves now; its objects are taken apart by conn_unwind. Safe to call again. */
 void conn_doom(struct smb *s, struct smb_conn *c, const char *why);
 /* The `x_unwind` do one piece of work on the first dying one; false when it has to wait. */

@@ -7,6 +7,7 @@
  * node or another, waits for one extent at most. */
 #include "node/smb/bulk.h"
 #include "node/smb/locks.h"
+#include "node/smb/lease.h"
 
 /* Gaps this small are made zero with what is around them: one operation is cheaper than two. */
 #define ZERO_GAP UINT64_C(65536)
@@ -17,6 +18,15 @@ static void finish(struct smb *s, struct smb_request *r, ntstatus status)
 {
     const struct zeroing *z = r->scratch;
     z->done(s, r, status);
+}
+
+static void extent_done(struct smb *s, struct smb_request *r, ntstatus status)
+{
+    request_release_size(s, r);
+    if (status == STATUS_OK)
+        zero_extent(s, r);
+    else
+        finish(s, r, status);
 }
 
 /* The next stretch of data; false when the map has none left. */
@@ -52,8 +62,7 @@ static void zero_stretch(struct smb *s, struct smb_request *r)
     struct range x;
     if (!next_stretch(z, &x)) {
         z->at = z->map.until;
-        request_release_size(s, r);
-        zero_extent(s, r);
+        change_end(s, r, request_its_open(s, r), extent_done);
         return;
     }
     struct smb_io io = {.op = SMB_IO_ZERO, .file = z->file, .offset = x.offset, .len = x.len};
@@ -84,25 +93,33 @@ static void zero_within(struct smb *s, struct smb_request *r, uint64_t size,
         finish(s, r, STATUS_OK);
         return;
     }
-    request_hold_size(s, r);
     z->file = file;
     struct smb_io io = {.op = SMB_IO_MAP, .file = file, .offset = z->at, .len = z->end - z->at};
     request_io(s, r, &io, mapped);
 }
 
+static void zero_known(struct smb *s, struct smb_request *r, ntstatus status)
+{
+    const struct smb_inode *inode = request_its_open(s, r)->inode;
+    if (status == STATUS_OK)
+        zero_within(s, r, inode->size, inode->file);
+    else
+        finish(s, r, status);
+}
+
 static void sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const Fl__FileInfo *info = info_of(reply);
+    struct smb_open *o = request_its_open(s, r);
     if (info == NULL) {
         finish(s, r, reply_failure(reply));
         return;
     }
-    struct smb_inode *inode = request_its_open(s, r)->inode;
-    inode_learn(inode, info);
-    if (inode->cutting)
-        inode_wait(s, r, inode, zero_extent); /* a cut has begun meanwhile */
+    inode_learn(o->inode, info);
+    if (o->inode->cutting)
+        inode_wait(s, r, o->inode, zero_extent); /* a cut has begun meanwhile */
     else
-        zero_within(s, r, info->size, info_ref(info));
+        change_begin(s, r, o, zero_known);
 }
 
 static void zero_extent(struct smb *s, struct smb_request *r)
@@ -116,7 +133,7 @@ static void zero_extent(struct smb *s, struct smb_request *r)
     else if (!o->inode->size_valid || !locks_allow(o, z->at, z->end - z->at, true))
         open_query_access(s, r, o, &(struct lock_query){z->at, z->end - z->at, true, false}, sized);
     else
-        zero_within(s, r, o->inode->size, o->inode->file);
+        change_begin(s, r, o, zero_known);
 }
 
 void zero_begin(struct smb *s, struct smb_request *r, struct range range, bulk_done *done)

@@ -215,6 +215,20 @@ static size_t begin(struct writer *w, size_t previous, const char *name, uint32_
     return at;
 }
 
+/* 2.2.14.2.10, 2.2.14.2.11 */
+static void write_lease(struct writer *w, const struct create_lease *l)
+{
+    write_bytes(w, slice_of(l->key, sizeof(l->key)));
+    write_u32(w, l->state);
+    write_u32(w, l->flags);
+    write_u64(w, 0); /* LeaseDuration */
+    if (!l->v2)
+        return;
+    write_bytes(w, slice_of(l->parent_key, sizeof(l->parent_key)));
+    write_u16(w, l->epoch);
+    write_u16(w, 0);
+}
+
 size_t create_contexts_write(struct writer *w, const struct create_contexts_reply *reply)
 {
     must(w->pos % 8 == 0);
@@ -225,10 +239,14 @@ size_t create_contexts_write(struct writer *w, const struct create_contexts_repl
         write_u32(w, reply->maximal_access);
     }
     if (reply->qfid) {
-        begin(w, previous, "QFid", 32);
+        previous = begin(w, previous, "QFid", 32);
         write_u64(w, reply->file_id);
         write_u64(w, reply->volume_id);
         write_zeros(w, 16);
+    }
+    if (reply->lease_set) {
+        begin(w, previous, "RqLs", reply->lease.v2 ? 52 : 32);
+        write_lease(w, &reply->lease);
     }
     return w->pos - start;
 }

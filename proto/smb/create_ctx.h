@@ -7,6 +7,8 @@
 #define SMB2_LEASE_READ_CACHING 0x01u
 #define SMB2_LEASE_HANDLE_CACHING 0x02u
 #define SMB2_LEASE_WRITE_CACHING 0x04u
+#define SMB2_LEASE_FLAG_BREAK_IN_PROGRESS 0x02u
+#define SMB2_LEASE_FLAG_PARENT_LEASE_KEY_SET 0x04u
 #define SMB2_DHANDLE_FLAG_PERSISTENT 0x02u
 
 struct create_lease { /* RqLs, version 1 or 2 */
@@ -40,7 +42,8 @@ struct create_contexts {
 ntstatus create_contexts_decode(struct slice chain, struct create_contexts *out);
 
 struct create_contexts_reply {
-    bool mxac, qfid;
+    bool mxac, qfid, lease_set;
+    struct create_lease lease; /* its duration does not count */
     ntstatus mxac_status;
     uint32_t maximal_access;
     uint64_t file_id; /* of QFid */

@@ -209,6 +209,12 @@ static void take_op(struct rig *g, const struct smb_effect *e)
                   : op.command == FL__COMMAND__BODY_SET_ALLOCATION
                       ? c->set_allocation->allocation_size
                       : 0;
+        if (op.open)
+            op.oplock = c->open->oplock;
+        if (op.oplock == 0xFF && c->open->lease != NULL) {
+            op.lease_state = c->open->lease->state;
+            op.lease_version = c->open->lease->version;
+        }
         if (op.open && c->open->path.len >= 2)
             op.directory = c->open->path.data[0] == 'd';
         note_lock(&op, c);

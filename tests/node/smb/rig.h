@@ -40,7 +40,8 @@ struct rig_op { /* what the core waits for */
         struct byterange first;
         bool wait;
     } lock;
-    bool write, at_end; /* QueryAccess, with `offset` and `len` */
+    bool write, at_end;                          /* QueryAccess, with `offset` and `len` */
+    uint32_t oplock, lease_state, lease_version; /* of Open; with SMB2_OPLOCK_LEVEL_LEASE */
 };
 
 struct rig {

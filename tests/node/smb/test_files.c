@@ -254,12 +254,6 @@ static void invalidation_waits_for_writes(void **state)
     assert_int_equal(rig.invalidates_done, 2);
     send_write(0, 10);
     meta_wanted(0, META_ACCESS);
-    file.cacheable = false;
-    reply_file(STATUS_OK);
-    rig_answer(&rig, STATUS_OK);
-    answered(STATUS_OK);
-    send_write(0, 10); /* what may not be kept is asked for again */
-    meta_wanted(0, META_ACCESS);
     reply_file(STATUS_OK);
     rig_answer(&rig, STATUS_OK);
     answered(STATUS_OK);
