@@ -206,6 +206,10 @@ void cmd_lock(struct smb *s, struct smb_request *r)
         status = STATUS_INVALID_DEVICE_REQUEST; /* a pipe */
     bool unlock =
         status == STATUS_OK && (smb_lock_at(&j->req, 0).flags & SMB2_LOCKFLAG_UNLOCK) != 0;
+    /* [MS-SMB2] 3.3.5.2.9 lets LOCK pass when the session has expired; Windows takes no lock then.
+     */
+    if (status == STATUS_OK && !unlock && r->session->sm.state == SESSION_EXPIRED)
+        status = STATUS_NETWORK_SESSION_EXPIRED;
     uint16_t count = 0;
     if (status == STATUS_OK && unlock) {
         count = count_unlocks(&j->req);

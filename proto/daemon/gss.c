@@ -4,6 +4,8 @@
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
+#include <krb5.h>
+#include <profile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,6 +288,35 @@ static void fetch_pac(struct gss_accept *g)
         (void)gss_release_buffer(&minor, &g->pac);
 }
 
+enum { CLOCK_SKEW_S = 300 }; /* what the Kerberos library takes without a setting */
+
+/* By how much the Kerberos library lets clocks differ: it adds that to the life of a ticket. */
+static uint32_t clock_skew_s(void)
+{
+    krb5_context ctx = NULL;
+    profile_t profile = NULL;
+    int skew = CLOCK_SKEW_S;
+    if (krb5_init_context(&ctx) != 0)
+        return CLOCK_SKEW_S;
+    if (krb5_get_profile(ctx, &profile) == 0) {
+        if (profile_get_integer(profile, "libdefaults", "clockskew", NULL, CLOCK_SKEW_S, &skew) !=
+            0)
+            skew = CLOCK_SKEW_S;
+        profile_release(profile);
+    }
+    krb5_free_context(ctx);
+    return skew < 0 ? CLOCK_SKEW_S : (uint32_t)skew;
+}
+
+/* Until the ticket ends and no longer: a session that outlives it outlives the user's rights. */
+static uint64_t life_of(const struct gss_accept *g, OM_uint32 lifetime)
+{
+    if (lifetime == GSS_C_INDEFINITE)
+        return UINT64_MAX;
+    uint32_t skew = g->mech == GSS_MECH_KRB5 ? clock_skew_s() : 0;
+    return lifetime > skew ? lifetime - skew : 0;
+}
+
 static bool learn_peer(struct gss_accept *g, OM_uint32 flags, OM_uint32 lifetime)
 {
     OM_uint32 minor = 0;
@@ -317,7 +348,7 @@ static bool learn_peer(struct gss_accept *g, OM_uint32 flags, OM_uint32 lifetime
         .domain = g->domain,
         .session_key = key,
         .pac = slice_of(g->pac.value, g->pac.length),
-        .lifetime_s = lifetime == GSS_C_INDEFINITE ? UINT64_MAX : lifetime,
+        .lifetime_s = life_of(g, lifetime),
     };
     return true;
 }

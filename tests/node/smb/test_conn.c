@@ -10,6 +10,7 @@
 #include "proto/smb/dtyp.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/ioctl.h"
+#include "proto/smb/lock.h"
 #include "proto/smb/negotiate.h"
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +201,59 @@ static void test_reauthentication(void **state)
     assert_int_equal(client_tree(&cl, "\\\\s\\vms"), STATUS_OK); /* the keys are the old ones */
     assert_int_equal(client_setup(&cl, "x", 0), STATUS_LOGON_FAILURE);
     assert_int_equal(client_tree(&cl, "\\\\s\\vms"), STATUS_USER_SESSION_DELETED);
+}
+
+/* ---- expiry --------------------------------------------------------------------------------- */
+
+static ntstatus bare(uint16_t command)
+{
+    smb_empty_encode(client_begin(&cl, command, 0));
+    return client_call(&cl);
+}
+
+static ntstatus lock_file(struct smb_file_id id, uint32_t flags)
+{
+    struct writer *w = client_begin(&cl, SMB2_LOCK, 0);
+    write_u16(w, 48);
+    write_u16(w, 1);
+    write_u32(w, 0);
+    write_u64(w, id.persistent);
+    write_u64(w, id.volatile_);
+    write_u64(w, 0);
+    write_u64(w, 10);
+    write_u32(w, flags);
+    write_u32(w, 0);
+    return client_call(&cl);
+}
+
+/* 3.3.5.2.9: whose ticket has ended may let go of things, and log on anew or off. */
+static void test_expired(void **state)
+{
+    (void)state;
+    struct smb_file_id id, second;
+    size_t got = 0;
+    rig.expires_s = 10;
+    client_ready(&cl, &rig, SMB_DIALECT_311);
+    assert_int_equal(client_create(&cl, "file", &id), STATUS_OK);
+    assert_int_equal(client_create(&cl, "other", &second), STATUS_OK);
+    rig_advance(&rig, UINT64_C(9000000000));
+    assert_int_equal(read_file(&cl, id, 100, &got), STATUS_OK);
+    rig_advance(&rig, UINT64_C(1500000000));
+    assert_int_equal(read_file(&cl, id, 100, &got), STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_equal(client_create(&cl, "new", &id), STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_equal(client_tree(&cl, "\\\\s\\vms"), STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_equal(bare(SMB2_TREE_DISCONNECT), STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_equal(lock_file(id, SMB2_LOCKFLAG_EXCLUSIVE_LOCK | SMB2_LOCKFLAG_FAIL_IMMEDIATELY),
+                     STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_not_equal(lock_file(id, SMB2_LOCKFLAG_UNLOCK), STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_equal(bare(SMB2_ECHO), STATUS_OK);
+    assert_int_equal(client_close(&cl, second), STATUS_OK);
+    assert_int_equal(client_setup(&cl, "!", 0), STATUS_OK); /* the keys stay, and so do the opens */
+    assert_int_equal(read_file(&cl, id, 100, &got), STATUS_OK);
+    rig_advance(&rig, UINT64_C(11000000000));
+    assert_int_equal(read_file(&cl, id, 100, &got), STATUS_NETWORK_SESSION_EXPIRED);
+    assert_int_equal(bare(SMB2_LOGOFF), STATUS_OK);
+    assert_int_equal(rig.closes, 2);
 }
 
 /* ---- trees ---------------------------------------------------------------------------------- */
@@ -482,6 +536,7 @@ int main(void)
         T(test_nobody_without_a_name),
         T(test_previous_session),
         T(test_reauthentication),
+        T(test_expired),
         T(test_trees),
         T(test_hiding_share),
         T(test_encrypted_share),
