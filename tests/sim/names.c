@@ -287,6 +287,10 @@ static void tell(const struct world *w, const struct names_space *p)
 void names_judge(struct oracle *o)
 {
     struct names_oracle *n = &o->names;
+    const struct cluster *k = o->w->cluster;
+    /* A client that asks no more has not noticed yet that its node was down meanwhile. */
+    for (uint32_t i = 0; i < k->client_count; i++)
+        names_left(k->clients[i]);
     for (uint32_t i = 0; i < n->count && !o->w->broken; i++) {
         enum names_verdict verdict = names_check(n->spaces[i]);
         n->checked++;
