@@ -6,7 +6,8 @@ set -euo pipefail
 build=(build-essential clang lld pkg-config ca-certificates libraft-dev libuv1-dev liburing-dev libssl-dev
     libkrb5-dev gss-ntlmssp libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libibverbs-dev
     librdmacm-dev libxxhash-dev libjansson-dev libinih-dev openssl smbclient)
-test=(libcmocka-dev clang-format clang-tidy libclang-rt-dev-any krb5-user python3 python3-samba samba
+test=(libcmocka-dev clang-format clang-tidy libclang-rt-dev-any krb5-user python3 python3-samba python3-impacket
+    python3-smbc samba
     samba-testsuite samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind attr iproute2
     nftables iptables xfsprogs rsync procps psmisc cpio user-mode-linux busybox-static
     fio ansible-core jq tshark faketime)
