@@ -1,13 +1,17 @@
 /* The load of `make bench` on names: one client, one connection, a number of requests in flight.
  *
- *   smbmeta --address A --name N --share S --user U --password P [--seconds N] [--pids PID,...]
- * STEP... STEP: create:DEPTH   makes empty files for N seconds: CREATE and CLOSE open:DEPTH opens
- * them at random and closes them, for N seconds delete:DEPTH   opens each once to delete it on
- * close; none is left fill:COUNT     makes COUNT files, 64 at a time list:TIMES     lists the
- * folder: every entry must be there once
+ *   smbmeta --address A --name N --share S --user U --password P [--seconds N] [--pids P,...]
+ * STEP...
  *
- * All in one folder, which is made anew. One line of JSON for each step: files, or entries of the
- * listing, a second. */
+ *   create:DEPTH   makes empty files for N seconds: CREATE and CLOSE
+ *   open:DEPTH     opens them at random and closes them, for N seconds
+ *   delete:DEPTH   opens each once to delete it on close; none is left
+ *   fill:COUNT     makes COUNT files, 64 at a time
+ *   adopt:COUNT    COUNT files of these names are there already
+ *   list:TIMES     lists the folder: every entry must be there once
+ *
+ * All in one folder, which is made if it is not there. One line of JSON for each step: files, or
+ * entries of the listing, a second. */
 #include "proto/base/must.h"
 #include "proto/base/prng.h"
 #include "proto/smb/dtyp.h"
@@ -188,7 +192,7 @@ static void list_folder(struct meta *m)
 static void make_folder(struct meta *m)
 {
     struct smb_create_req like = {.desired_access = GENERIC_READ | ACCESS_DELETE,
-                                  .disposition = FILE_CREATE,
+                                  .disposition = FILE_OPEN_IF,
                                   .options = FILE_DIRECTORY_FILE};
     struct writer w = create_request(m, m->name, &like);
     struct smb_header h;
@@ -220,6 +224,10 @@ static void print_tally(const char *step, const struct meta *m, const struct tal
 static uint64_t run_step(struct meta *m, const char *word, uint32_t n, double seconds)
 {
     bool bounded = strcmp(word, "fill") == 0 || strcmp(word, "delete") == 0;
+    if (strcmp(word, "adopt") == 0) {
+        m->done = 0;
+        return m->files = n;
+    }
     if (strcmp(word, "list") == 0) {
         m->done = 0;
         for (uint32_t i = 0; i < n; i++)
