@@ -34,7 +34,8 @@ seen_by_smbclient() { # folder
 
 make_tree
 make_archive
-check 'the program of the guest compiles' guest_program "$top/tests/e2e/uml/fsx.c"
+check 'the programs of the guest compile' guest_program "$top/tests/e2e/uml/fsx.c"
+check 'and the other one' guest_program "$top/tests/e2e/uml/locks.c"
 echo "$password" >"$guest/password"
 cluster_up --nodes 3
 guest_run 480 "$top/tests/e2e/uml/mount.sh"
@@ -44,3 +45,17 @@ check 'the guest finishes' test "$finished" = 0
 for folder in plain sealed; do
     check "smbclient sees the folder the kernel wrote $folder" seen_by_smbclient "$folder"
 done
+
+# Two guests, two nodes: what one does the other sees, and a lock of one keeps the other out.
+in_pair() { # number role
+    guest_choose "$1"
+    guest_ready && guest_program "$top/tests/e2e/uml/lockdo.c" && echo "$password" >"$guest/password" && echo "$2" >"$guest/role" &&
+        guest_run 300 "$top/tests/e2e/uml/pair.sh"
+}
+in_pair 2 first &
+first=$!
+in_pair 3 second &
+second=$!
+check 'the first of two guests finishes' wait "$first"
+check 'and the second' wait "$second"
+cat "$work"/guest[23]/report 2>/dev/null

@@ -107,6 +107,11 @@ random_io() { # seed options [nomap]: on one node, seen from another
         fsx "/mnt/fsx$1" "/mnt2/fsx$1" "$1" 3000 $3 && rm "/mnt/fsx$1" && umount /mnt2 && umount /mnt
 }
 
+posix_locks() { # two clients, two nodes
+    share 1 /mnt "$1" && share 2 /mnt2 "$1,nosharesock" && locks /mnt/locks /mnt2/locks && rm /mnt/locks &&
+        umount /mnt2 && umount /mnt
+}
+
 uncached=vers=3.1.1,cache=none,actimeo=0
 check 'vers=3.1.1: a tree there and back through another node' copy_tree 1 2 vers=3.1.1,cache=none plain
 check 'vers=3.1.1,seal: the same' copy_tree 2 3 vers=3.1.1,seal,cache=none sealed
@@ -123,6 +128,7 @@ check 'random operations on a file, cached' random_io 1 vers=3.1.1,actimeo=0
 check 'the same, not cached' random_io 2 "$uncached" nomap
 check 'the same, sealed' random_io 3 vers=3.1.1,actimeo=0,seal
 check 'the same, vers=2.1' random_io 4 vers=2.1,actimeo=0
+check 'locks of two clients' posix_locks "$uncached"
 
 share 1 /mnt "$uncached"
 share 2 /mnt2 "$uncached,nosharesock"
