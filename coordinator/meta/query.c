@@ -90,6 +90,27 @@ static ntstatus query_info(const struct meta *m, const Fl__QueryInfo *q, struct 
     return status;
 }
 
+/* Will a lock forbid it that only waits for nodes to let go? Who begins it now, after his own has,
+ * could be in the middle of it when the lock is granted. */
+static bool soon_forbidden(const struct inode *i, const struct byterange *wanted, struct arena *a)
+{
+    const struct list *waits = i->invalidation != NULL ? &i->invalidation->waits : NULL;
+    for (const struct list *at = waits == NULL ? NULL : waits->next; at != waits; at = at->next) {
+        const struct wait *v = container_of(at, struct wait, in_blocker);
+        const Fl__Command *c = pb_unpack(&fl__command__descriptor, blob_slice(&v->command), a);
+        if (c == NULL || c->body_case != FL__COMMAND__BODY_LOCK || wanted->length == 0)
+            continue;
+        struct reader r = reader_of(pb_slice(c->lock->ranges));
+        struct byterange held;
+        while (byterange_read(&r, &held)) {
+            held.open_id = c->lock->open_id;
+            if (byterange_conflicts(&held, wanted, false))
+                return true;
+        }
+    }
+    return false;
+}
+
 static ntstatus query_access(const struct meta *m, const Fl__QueryAccess *q, struct arena *a,
                              Fl__Reply *r)
 {
@@ -102,7 +123,7 @@ static ntstatus query_access(const struct meta *m, const Fl__QueryAccess *q, str
         .length = q->length,
         .exclusive = q->write,
     };
-    if (locks_forbid(o->inode, &wanted))
+    if (locks_forbid(o->inode, &wanted) || soon_forbidden(o->inode, &wanted, a))
         return STATUS_FILE_LOCK_CONFLICT;
     return info_out(o->inode, a, r);
 }

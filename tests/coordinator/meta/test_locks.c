@@ -308,7 +308,12 @@ static void test_others_let_go_first(void **state)
     assert_null(rig_lock(&l.r, 1, l.one, s, (struct lock_ask){0}));
     uint64_t ticket = ticket_for(&l.r, 2);
     assert_int_not_equal(ticket, 0);
-    assert_int_equal(rig_access(&l.r, l.two, s), STATUS_OK); /* not yet */
+    /* Nothing is locked yet, but who asks now is to begin nothing that the lock would meet. */
+    assert_int_equal(rig_info(&l.r, l.two)->locks.len, 0);
+    assert_int_equal(rig_access(&l.r, l.two, s), STATUS_FILE_LOCK_CONFLICT);
+    assert_int_equal(rig_access(&l.r, l.two, (struct span){10, 10, true}), STATUS_OK);
+    assert_int_equal(rig_access(&l.r, l.two, (struct span){5, 0, true}), STATUS_OK);
+    assert_int_equal(rig_access(&l.r, l.one, s), STATUS_OK); /* it is its own */
     rig_reload(&l.r);
     rig_invalidated(&l.r, 2, ticket);
     assert_int_equal(l.r.out.completions_count, 1);
@@ -392,7 +397,6 @@ static void test_waiting_for_another_node(void **state)
     uint64_t two = must_wait(r, 2, l.two, s, (struct lock_ask){0});
     rig_unlock(r, 1, l.one, s);
     assert_int_equal(completed(r, 2, two), STATUS_PENDING);
-    assert_int_equal(rig_access(r, l.one, s), STATUS_OK);
     rig_invalidated(r, 1, ticket_for(r, 1));
     assert_int_equal(completed(r, 2, two), STATUS_OK);
     assert_int_equal(rig_access(r, l.one, s), STATUS_FILE_LOCK_CONFLICT);
