@@ -28,7 +28,16 @@ const struct command commands[] = {
      "                        [--leasing L] [--full|--change|--read|--no-access PRINCIPAL ...]",
      "share a directory", run_share_create, 1, false},
     {"share", "ls", "", "shares", run_share_ls, 0, false},
+    {"share", "show", "NAME", "everything about a share", run_share_show, 1, false},
+    {"share", "set",
+     "NAME [--comment C] [--leasing L] [--caching manual|documents|programs|none]\n"
+     "                        [--users-max N] [--turn-on|--turn-off encrypt|ca|abe|compress ...]\n"
+     "                        [--full|--change|--read|--no-access PRINCIPAL ...]",
+     "change a share's settings; permissions take the place of all it has", run_share_set, 1,
+     false},
     {"share", "rm", "NAME", "stop sharing; the files stay", run_share_rm, 1, false},
+    {"open", "ls", "[--share NAME]", "files that clients have open, on all nodes", run_open_ls, 0,
+     false},
     {"user", "add", "NAME [--password P] [--administrator]", "add a user of the cluster's own",
      run_user_add, 1, false},
     {"user", "ls", "", "the cluster's users", run_user_ls, 0, false},

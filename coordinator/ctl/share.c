@@ -1,4 +1,4 @@
-/* `share create | ls | rm`. */
+/* `share create | ls | show | set | rm`. */
 #include "coordinator/ctl/ctl.h"
 
 #include "proto/smb/dtyp.h"
@@ -165,6 +165,22 @@ static json_t *grants_json(const Fl__Share *s)
     return list;
 }
 
+static const char *const caching_names[] = {"manual", "documents", "programs", "none"};
+static const char *const leasing_names[] = {"full", "shared", "none"};
+
+static json_t *share_json(const Fl__ClusterConfig *config, const Fl__Share *s)
+{
+    char path[8192];
+    (void)snprintf(path, sizeof path, "/%s%s%s", volume_name(config, s->volume),
+                   s->path[0] ? "/" : "", s->path);
+    return json_pack("{s:s s:s s:s s:b s:b s:b s:b s:b s:s s:s s:I s:o}", "name", s->name, "path",
+                     path, "comment", s->comment, "scale_out", s->scale_out, "continuous",
+                     s->continuous, "encrypt", s->encrypt, "compress", s->compress, "abe", s->abe,
+                     "leasing", leasing_names[s->leasing % 3], "caching",
+                     caching_names[s->caching >> 4 & 3], "users_max", (json_int_t)s->uses_max,
+                     "grants", grants_json(s));
+}
+
 int run_share_ls(struct ctl *c)
 {
     Fl__Reply *reply = ctl_status(c);
@@ -182,17 +198,149 @@ int run_share_ls(struct ctl *c)
         if (t != NULL)
             table_row(t, s->name, path, s->scale_out ? "yes" : "no", s->encrypt ? "yes" : "no",
                       s->comment);
-        json_array_append_new(list, json_pack("{s:s s:s s:b s:b s:b s:b s:s s:o}", "name", s->name,
-                                              "path", path, "scale_out", s->scale_out, "continuous",
-                                              s->continuous, "encrypt", s->encrypt, "compress",
-                                              s->compress, "abe", s->abe, "comment", s->comment,
-                                              "grants", grants_json(s)));
+        json_array_append_new(list, share_json(config, s));
     }
     if (t != NULL)
         table_end(t);
     (void)print_json(c, list);
     fl__reply__free_unpacked(reply, NULL);
     return EXIT_OK;
+}
+
+/* A value of the JSON form as a person reads it. */
+static void print_value(const char *key, const json_t *value)
+{
+    if (json_is_boolean(value))
+        (void)printf("%-11s %s\n", key, json_is_true(value) ? "yes" : "no");
+    else if (json_is_integer(value) && json_integer_value(value) == 0)
+        (void)printf("%-11s no limit\n", key);
+    else if (json_is_integer(value))
+        (void)printf("%-11s %lld\n", key, (long long)json_integer_value(value));
+    else if (json_is_string(value))
+        (void)printf("%-11s %s\n", key, json_string_value(value));
+    for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
+        const json_t *grant = json_array_get(value, i);
+        (void)printf("%-11s %s: %s\n", i == 0 ? key : "",
+                     json_string_value(json_object_get(grant, "principal")),
+                     json_string_value(json_object_get(grant, "access")));
+    }
+}
+
+int run_share_show(struct ctl *c)
+{
+    Fl__Reply *reply = ctl_status(c);
+    if (reply == NULL)
+        return EXIT_ERROR;
+    const Fl__ClusterConfig *config = reply->cluster->config;
+    json_t *share = NULL;
+    for (size_t i = 0; i < config->n_shares && share == NULL; i++)
+        if (strcasecmp(config->shares[i]->name, c->args.words[2]) == 0)
+            share = share_json(config, config->shares[i]);
+    fl__reply__free_unpacked(reply, NULL);
+    if (share == NULL) {
+        (void)fail("there is no share '%s'", c->args.words[2]);
+        return EXIT_NOT_FOUND;
+    }
+    const char *key;
+    json_t *value;
+    if (!c->args.json)
+        json_object_foreach(share, key, value) print_value(key, value);
+    if (!print_json(c, share))
+        json_decref(share);
+    return EXIT_OK;
+}
+
+/* --turn-on and --turn-off of what a share has or has not. */
+static int read_switches(struct ctl *c, Fl__ShareSet *set)
+{
+    struct {
+        const char *name;
+        protobuf_c_boolean *value;
+        uint32_t field;
+    } known[] = {{"encrypt", &set->to->encrypt, FL__SHARE_FIELD__SHARE_FIELD_ENCRYPT},
+                 {"ca", &set->to->continuous, FL__SHARE_FIELD__SHARE_FIELD_CONTINUOUS},
+                 {"abe", &set->to->abe, FL__SHARE_FIELD__SHARE_FIELD_ABE},
+                 {"compress", &set->to->compress, FL__SHARE_FIELD__SHARE_FIELD_COMPRESS}};
+    for (int on = 0; on < 2; on++)
+        for (const char *name;
+             (name = args_option(&c->args, on ? "turn-on" : "turn-off", NULL)) != NULL;) {
+            size_t i = 0;
+            while (i < sizeof known / sizeof known[0] && strcmp(known[i].name, name) != 0)
+                i++;
+            if (i == sizeof known / sizeof known[0])
+                return fail("'%s' is neither encrypt, ca, abe nor compress", name);
+            *known[i].value = on;
+            set->fields |= known[i].field;
+        }
+    return EXIT_OK;
+}
+
+/* Options with values; each one given is a field. */
+static int read_settings(struct ctl *c, Fl__ShareSet *set)
+{
+    const char *comment = args_option(&c->args, "comment", NULL);
+    const char *caching = args_option(&c->args, "caching", NULL);
+    uint64_t users = UINT64_MAX;
+    if (!args_number(&c->args, "users-max", UINT64_MAX, &users) ||
+        (users > UINT32_MAX && users != UINT64_MAX))
+        return fail("--users-max takes a number; 0: no limit");
+    if (users != UINT64_MAX) {
+        set->fields |= FL__SHARE_FIELD__SHARE_FIELD_USES_MAX;
+        set->to->uses_max = (uint32_t)users;
+    }
+    if (comment != NULL) {
+        set->fields |= FL__SHARE_FIELD__SHARE_FIELD_COMMENT;
+        set->to->comment = (char *)(uintptr_t)comment;
+    }
+    if (caching != NULL) {
+        uint32_t mode = 0;
+        while (mode < 4 && strcmp(caching_names[mode], caching) != 0)
+            mode++;
+        if (mode == 4)
+            return fail("--caching: manual, documents, programs or none");
+        set->fields |= FL__SHARE_FIELD__SHARE_FIELD_CACHING;
+        set->to->caching = mode << 4;
+    }
+    return EXIT_OK;
+}
+
+static bool has_option(const struct ctl *c, const char *name)
+{
+    for (int i = 0; i < c->args.option_count; i++)
+        if (strcmp(c->args.options[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+int run_share_set(struct ctl *c)
+{
+    static struct grants grants;
+    Fl__Share share = FL__SHARE__INIT;
+    Fl__ShareSet set = FL__SHARE_SET__INIT;
+    set.name = (char *)(uintptr_t)c->args.words[2];
+    set.to = &share;
+    if (has_option(c, "leasing"))
+        set.fields |= FL__SHARE_FIELD__SHARE_FIELD_LEASING;
+    if (has_option(c, "full") || has_option(c, "change") || has_option(c, "read") ||
+        has_option(c, "no-access"))
+        set.fields |= FL__SHARE_FIELD__SHARE_FIELD_GRANTS;
+    int r = read_switches(c, &set);
+    if (r == EXIT_OK)
+        r = read_settings(c, &set);
+    if (r == EXIT_OK)
+        r = read_leasing(c, &share.leasing);
+    if (r == EXIT_OK)
+        r = read_grants(c, &grants);
+    if (r != EXIT_OK)
+        return r;
+    if (set.fields == 0)
+        return fail("there is nothing to change; see flotilla --help");
+    share.grants = grants.pointers;
+    share.n_grants = grants.count;
+    Fl__Command command = FL__COMMAND__INIT;
+    command.body_case = FL__COMMAND__BODY_SHARE_SET;
+    command.share_set = &set;
+    return ctl_command(c, &command, NULL);
 }
 
 int run_share_rm(struct ctl *c)

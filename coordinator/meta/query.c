@@ -26,15 +26,14 @@ static bool put_before(uint8_t *room, size_t *from, struct slice bytes)
     return true;
 }
 
-/* [MS-FSA] 2.1.5.12.30, with ":stream" behind it for a stream. */
-static ntstatus path_out(const struct open *o, struct arena *a, ProtobufCBinaryData *out)
+enum { PATH_ROOM = NAME_PATH_MAX * 2 };
+
+/* [MS-FSA] 2.1.5.12.30, with ":stream" behind it for a stream; at the end of `room`. */
+static ntstatus path_in(const struct open *o, uint8_t room[PATH_ROOM], struct slice *out)
 {
     static const uint8_t separator[] = {'\\', 0}, colon[] = {':', 0};
     const struct inode *i = o->inode;
-    size_t most = NAME_PATH_MAX * 2, from = most;
-    uint8_t *room = arena_alloc(a, most);
-    if (room == NULL)
-        return STATUS_INSUFFICIENT_RESOURCES;
+    size_t from = PATH_ROOM;
     bool fits = true;
     if (i->stream) {
         fits = put_before(room, &from, inode_name(i)) &&
@@ -49,8 +48,20 @@ static ntstatus path_out(const struct open *o, struct arena *a, ProtobufCBinaryD
     }
     if (!fits)
         return STATUS_NAME_TOO_LONG; /* moved so deep that no path leads there */
-    *out = pb_bytes(slice_of(room + from, most - from));
+    *out = slice_of(room + from, PATH_ROOM - from);
     return STATUS_OK;
+}
+
+static ntstatus path_out(const struct open *o, struct arena *a, ProtobufCBinaryData *out)
+{
+    struct slice path;
+    uint8_t *room = arena_alloc(a, PATH_ROOM);
+    if (room == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    ntstatus status = path_in(o, room, &path);
+    if (status == STATUS_OK)
+        *out = pb_bytes(path);
+    return status;
 }
 
 /* The file's facts, with its locks; the reply is `r`'s when all is well. */
@@ -271,6 +282,50 @@ static Fl__StreamsReply__Stream *stream_out(const struct inode *s, struct arena 
 }
 
 /* [MS-FSA] 2.1.5.12.29. */
+static Fl__OpensReply__Entry *open_out(const struct open *o, uint8_t *room, struct arena *a)
+{
+    struct slice path = {0};
+    Fl__OpensReply__Entry *e = arena_alloc(a, sizeof(*e));
+    if (e == NULL)
+        return NULL;
+    fl__opens_reply__entry__init(e);
+    (void)path_in(o, room, &path); /* what has no path is listed without one */
+    e->path = pb_bytes(arena_copy(a, path));
+    e->open_id = o->id;
+    e->node_id = o->node->id;
+    e->root_inode = o->root_inode;
+    e->volume = o->inode->volume->id;
+    e->granted_access = o->granted;
+    e->share_access = o->share_access;
+    e->delete_pending = file_of(o->inode)->delete_pending;
+    return e;
+}
+
+static ntstatus query_opens(const struct meta *m, const Fl__QueryOpens *q, struct arena *a,
+                            Fl__Reply *r)
+{
+    uint32_t most = q->max_entries == 0 ? LIST_DEFAULT : q->max_entries;
+    most = most < META_LIST_MAX ? most : META_LIST_MAX;
+    uint8_t *room = arena_alloc(a, PATH_ROOM);
+    Fl__OpensReply *reply = arena_alloc(a, sizeof(*reply));
+    Fl__OpensReply__Entry **entries = arena_array(a, most, sizeof(*entries));
+    if (room == NULL || reply == NULL || entries == NULL)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__opens_reply__init(reply);
+    reply->entries = entries;
+    struct tree_node *n = tree_seek(&m->opens, &q->after, true);
+    for (; n != NULL && reply->n_entries < most; n = tree_next(n)) {
+        Fl__OpensReply__Entry *e = open_out(container_of(n, struct open, by_id), room, a);
+        if (e == NULL || a->failed)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        entries[reply->n_entries++] = e;
+    }
+    reply->more = n != NULL;
+    r->body_case = FL__REPLY__BODY_OPENS;
+    r->opens = reply;
+    return STATUS_OK;
+}
+
 static ntstatus query_streams(const struct meta *m, const Fl__QueryStreams *q, struct arena *a,
                               Fl__Reply *r)
 {
@@ -356,6 +411,7 @@ static ntstatus answer(const struct meta *m, const Fl__Query *q, struct arena *a
     case FL__QUERY__BODY_CONFIG: return query_config(m, a, r);
     case FL__QUERY__BODY_STATUS: return query_status(m, a, r);
     case FL__QUERY__BODY_EA: return query_ea(m, q->ea, a, r);
+    case FL__QUERY__BODY_OPENS: return query_opens(m, q->opens, a, r);
     case FL__QUERY__BODY_STREAMS: return query_streams(m, q->streams, a, r);
     case FL__QUERY__BODY__NOT_SET:
     case _FL__QUERY__BODY__CASE_IS_INT_SIZE: break;

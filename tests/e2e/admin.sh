@@ -4,7 +4,7 @@
 # covers: coordinator/ctl/args.c coordinator/ctl/bundle.c coordinator/ctl/client.c
 # covers: coordinator/ctl/cluster.c coordinator/ctl/node.c coordinator/ctl/output.c
 # covers: coordinator/ctl/secrets.c coordinator/ctl/share.c coordinator/ctl/user.c
-# covers: coordinator/ctl/volume.c
+# covers: coordinator/ctl/volume.c coordinator/ctl/open.c
 set -u
 . "$(dirname "$0")/lib.sh"
 cluster_up --nodes 1
@@ -53,6 +53,12 @@ check 'who may read, reads' look
 spoil() { smbclient //127.0.0.11/box -U "user1%$password" -c 'mkdir x'; }
 says 'and does not write' NT_STATUS_ACCESS_DENIED spoil
 check 'who may write, writes' smb 1 box 'mkdir y'
+check 'it is changed' flotilla share set box --comment Other --users-max 1 --turn-on abe --caching none --full user1
+check 'it is shown' sh -c 'flotilla share show BOX | grep -q "abe *yes" && flotilla share show box --json | jq -e ".users_max == 1 and .caching == \"none\" and .comment == \"Other\""'
+check 'who may write now, writes' spoil
+refute 'nothing to change' 'nothing' flotilla share set box
+check 'another share is not found' exits 3 flotilla share set none --comment x
+check 'nothing is open' sh -c '[ "$(flotilla open ls --json | jq length)" = 0 ]'
 refute 'a volume that is shared stays' 'share' flotilla volume rm attic --yes
 check 'the share is removed' flotilla share rm box
 refute 'and found no more' NT_STATUS_BAD_NETWORK_NAME smb 1 box ls

@@ -145,12 +145,46 @@ static void test_reclaim(void **state)
     rig_end(&r);
 }
 
+static Fl__OpensReply *list_opens(struct rig *r, uint64_t after, uint32_t most)
+{
+    Fl__QueryOpens ask = FL__QUERY_OPENS__INIT;
+    Fl__Query q = FL__QUERY__INIT;
+    ask.after = after, ask.max_entries = most;
+    q.body_case = FL__QUERY__BODY_OPENS;
+    q.opens = &ask;
+    Fl__Reply *reply = meta_query(r->m, &q, &r->a);
+    assert_int_equal(reply->status, STATUS_OK);
+    assert_int_equal(reply->body_case, FL__REPLY__BODY_OPENS);
+    return reply->opens;
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_setup(&r);
+    assert_int_equal(list_opens(&r, 0, 0)->n_entries, 0);
+    uint64_t ids[3] = {rig_create(&r, 1, "a"), rig_create(&r, 2, "b"), rig_create(&r, 1, "c")};
+    Fl__OpensReply *all = list_opens(&r, 0, 2);
+    assert_int_equal(all->n_entries, 2);
+    assert_true(all->more);
+    assert_int_equal(all->entries[0]->open_id, ids[0]);
+    assert_int_equal(all->entries[1]->node_id, 2);
+    assert_true(slice_equal(pb_slice(all->entries[1]->path), slice_of("b\0", 2)));
+    all = list_opens(&r, ids[1], 2);
+    assert_int_equal(all->n_entries, 1);
+    assert_false(all->more);
+    assert_int_equal(all->entries[0]->open_id, ids[2]);
+    rig_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close),       cmocka_unit_test(test_delete_pending),
         cmocka_unit_test(test_directories), cmocka_unit_test(test_delete_on_close),
         cmocka_unit_test(test_reclaim),     cmocka_unit_test(test_not_to_be_deleted),
+        cmocka_unit_test(test_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
