@@ -29,6 +29,7 @@ struct copying {
     handle source;
     uint64_t from, to, left; /* what is still to be done */
     bool append;             /* `to` is the end of file */
+    bool ignore_locks;       /* of others, in both files */
     bulk_done *done;
     uint64_t len; /* of the piece */
     struct smb_file_ref file;
@@ -40,8 +41,8 @@ struct copying {
 #define COPY_PIECE_BYTES (UINT64_C(4) << 20) /* read, then written; the memory of one copy */
 
 /* Copies `left` bytes, the target growing as it must, and durable on all in-sync members when
- * `done` is called with STATUS_OK. Fill in source, from, to, left and append. A piece is read as a
- * whole before it is written, so a range of one piece may overlap its target. */
+ * `done` is called with STATUS_OK. Fill in source, from, to, left, append and ignore_locks. A piece
+ * is read as a whole before it is written, so a range of one piece may overlap its target. */
 void copy_begin(struct smb *s, struct smb_request *r, bulk_done *done);
 /* An open of the part's session, in whichever of its shares; NULL when it is not one. */
 struct smb_open *copy_source(struct smb *s, const struct smb_request *r, handle at);

@@ -5,9 +5,11 @@
  * piece
  *
  * Each piece is a READ and a WRITE like those of clients: of in-sync copies, durable on all of
- * them, with the target's size held (request_hold_size) while it is written. */
+ * them, with the target's size held (request_hold_size) while it is written; and locks of others
+ * keep it out as they do those. */
 #include "node/smb/bulk.h"
 #include "node/smb/lease.h"
+#include "node/smb/locks.h"
 
 #define COPY_ATTEMPTS_MAX 4u
 
@@ -30,6 +32,22 @@ static void finish(struct smb *s, struct smb_request *r, ntstatus status)
     if (r->size_held)
         request_release_size(s, r);
     j->done(s, r, status);
+}
+
+static bool unlocked(const struct copying *j, const struct smb_open *o, uint64_t at, bool write)
+{
+    return j->ignore_locks || locks_allow(o, at, j->len, write);
+}
+
+/* How long the file is, and whether locks keep the piece out of it. */
+static void ask(struct smb *s, struct smb_request *r, const struct smb_open *o,
+                const struct lock_query *query, smb_meta_done *done)
+{
+    const struct copying *j = r->scratch;
+    if (j->ignore_locks)
+        open_query_info(s, r, o, done);
+    else
+        open_query_access(s, r, o, query, done);
 }
 
 /* ---- the target ------------------------------------------------------------------------------ */
@@ -154,8 +172,8 @@ static void target_begin(struct smb *s, struct smb_request *r)
     struct smb_open *o = request_its_open(s, r);
     if (o->inode->cutting)
         inode_wait(s, r, o->inode, target_begin);
-    else if (!o->inode->size_valid || j->append)
-        open_query_info(s, r, o, target_sized);
+    else if (!o->inode->size_valid || j->append || !unlocked(j, o, j->to, true))
+        ask(s, r, o, &(struct lock_query){j->to, j->len, true, j->append}, target_sized);
     else
         change_begin(s, r, o, target_known);
 }
@@ -215,10 +233,11 @@ static void piece_begin(struct smb *s, struct smb_request *r)
         finish(s, r, STATUS_OK);
     else if (r->cancelled || source == NULL)
         finish(s, r, r->cancelled ? STATUS_CANCELLED : STATUS_FILE_CLOSED);
-    else if (source->inode->size_valid && j->from + j->len <= source->inode->size)
+    else if (source->inode->size_valid && j->from + j->len <= source->inode->size &&
+             unlocked(j, source, j->from, false))
         source_within(s, r, source->inode->size, source->inode->file);
-    else
-        open_query_info(s, r, source, source_sized); /* others may have made it longer */
+    else /* others may have made it longer, or let go of their locks */
+        ask(s, r, source, &(struct lock_query){j->from, j->len, false, false}, source_sized);
 }
 
 void copy_begin(struct smb *s, struct smb_request *r, bulk_done *done)

@@ -294,6 +294,7 @@ void duplicate_extents(struct smb *s, struct smb_request *r, const struct smb_io
     }
     j->req = *req;
     j->copying.source = source->self;
+    j->copying.ignore_locks = true; /* as ReFS, [MS-FSA] 2.1.5.10.4 <91>, <92> */
     r->scratch = j;
     open_query_info(s, r, source, source_is);
 }

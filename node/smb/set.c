@@ -2,9 +2,9 @@
  * coordinator.
  *
  * A new end of file that is smaller goes in three steps: META QueryInfo (how long is it?) ─►
- * IO ZERO of what is cut off, on all in-sync members ─► META SetSize, which waits until no
+ * zero_begin() of what is cut off, on all in-sync members ─► META SetSize, which waits until no
  * node relies on the old size. So bytes cut off never come back when the file grows again. */
-#include "node/smb/files.h"
+#include "node/smb/bulk.h"
 
 #include "proto/smb/info.h"
 #include "proto/smb/names.h"
@@ -230,10 +230,18 @@ static void send_either(struct smb *s, struct smb_request *r, struct smb_open *o
         send_size(s, r, o);
 }
 
-static void was_zeroed(struct smb *s, struct smb_request *r, const struct smb_io_result *io)
+/* What is at work while the end of a file becomes zeros. */
+struct cut_job {
+    struct zeroing zeroing; /* first: see bulk.h */
+    struct set_job *set;
+};
+
+static void was_zeroed(struct smb *s, struct smb_request *r, ntstatus status)
 {
-    if (io->status != STATUS_OK)
-        request_fail(s, r, io->status);
+    const struct cut_job *cut = r->scratch;
+    r->scratch = cut->set;
+    if (status != STATUS_OK)
+        request_fail(s, r, status);
     else
         send_either(s, r, request_its_open(s, r));
 }
@@ -267,25 +275,27 @@ static void size_begin(struct smb *s, struct smb_request *r)
 
 static void size_is(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
-    const struct set_job *j = r->scratch;
+    struct set_job *j = r->scratch;
     struct smb_open *o = request_its_open(s, r);
     const Fl__FileInfo *info = info_of(reply);
     if (info == NULL) {
         request_fail(s, r, reply_failure(reply));
         return;
     }
+    inode_learn(o->inode, info);
     uint64_t end = new_end(j);
     if (end >= info->size) {
         send_either(s, r, o);
         return;
     }
-    struct smb_io io = {
-        .op = SMB_IO_ZERO,
-        .file = info_ref(info),
-        .offset = end,
-        .len = info->size - end,
-    };
-    request_io(s, r, &io, was_zeroed);
+    struct cut_job *cut = request_new(r, struct cut_job);
+    if (cut == NULL) {
+        request_fail(s, r, STATUS_INSUFFICIENT_RESOURCES);
+        return;
+    }
+    cut->set = j;
+    r->scratch = cut;
+    zero_begin(s, r, (struct range){end, info->size - end}, was_zeroed);
 }
 
 static void set_size(struct smb *s, struct smb_request *r, struct smb_open *o)

@@ -17,6 +17,8 @@ static void zero_extent(struct smb *s, struct smb_request *r);
 static void finish(struct smb *s, struct smb_request *r, ntstatus status)
 {
     const struct zeroing *z = r->scratch;
+    if (r->size_held) /* who cuts the file next may not wait for us, who may wait for him */
+        request_release_size(s, r);
     z->done(s, r, status);
 }
 
@@ -27,6 +29,14 @@ static void extent_done(struct smb *s, struct smb_request *r, ntstatus status)
         zero_extent(s, r);
     else
         finish(s, r, status);
+}
+
+static void extent_end(struct smb *s, struct smb_request *r)
+{
+    if (r->cuts)
+        extent_done(s, r, STATUS_OK);
+    else
+        change_end(s, r, request_its_open(s, r), extent_done);
 }
 
 /* The next stretch of data; false when the map has none left. */
@@ -62,7 +72,7 @@ static void zero_stretch(struct smb *s, struct smb_request *r)
     struct range x;
     if (!next_stretch(z, &x)) {
         z->at = z->map.until;
-        change_end(s, r, request_its_open(s, r), extent_done);
+        extent_end(s, r);
         return;
     }
     struct smb_io io = {.op = SMB_IO_ZERO, .file = z->file, .offset = x.offset, .len = x.len};
@@ -107,6 +117,17 @@ static void zero_known(struct smb *s, struct smb_request *r, ntstatus status)
         finish(s, r, status);
 }
 
+/* Who cuts breaks what others have read when the new end is set. */
+static void extent_begin(struct smb *s, struct smb_request *r)
+{
+    if (!r->cuts) {
+        change_begin(s, r, request_its_open(s, r), zero_known);
+        return;
+    }
+    request_hold_size(s, r);
+    zero_known(s, r, STATUS_OK);
+}
+
 static void sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
     const Fl__FileInfo *info = info_of(reply);
@@ -116,24 +137,30 @@ static void sized(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
         return;
     }
     inode_learn(o->inode, info);
-    if (o->inode->cutting)
+    if (o->inode->cutting && !r->cuts)
         inode_wait(s, r, o->inode, zero_extent); /* a cut has begun meanwhile */
     else
-        change_begin(s, r, o, zero_known);
+        extent_begin(s, r);
 }
 
 static void zero_extent(struct smb *s, struct smb_request *r)
 {
     const struct zeroing *z = r->scratch;
     struct smb_open *o = request_its_open(s, r);
-    if (r->cancelled)
+    /* Others may have made the file longer than is known here. */
+    bool fresh = o->inode->size_valid && z->end <= o->inode->size;
+    if (z->at >= z->end)
+        finish(s, r, STATUS_OK);
+    else if (r->cancelled)
         finish(s, r, STATUS_CANCELLED);
-    else if (o->inode->cutting)
+    else if (o->inode->cutting && !r->cuts)
         inode_wait(s, r, o->inode, zero_extent);
-    else if (!o->inode->size_valid || !locks_allow(o, z->at, z->end - z->at, true))
-        open_query_access(s, r, o, &(struct lock_query){z->at, z->end - z->at, true, false}, sized);
+    else if (fresh && (r->cuts || locks_allow(o, z->at, z->end - z->at, true)))
+        extent_begin(s, r);
+    else if (r->cuts) /* [MS-FSA] 2.1.5.15.5: locks do not keep a file from being cut */
+        open_query_info(s, r, o, sized);
     else
-        change_begin(s, r, o, zero_known);
+        open_query_access(s, r, o, &(struct lock_query){z->at, z->end - z->at, true, false}, sized);
 }
 
 void zero_begin(struct smb *s, struct smb_request *r, struct range range, bulk_done *done)

@@ -203,7 +203,9 @@ static void take_op(struct rig *g, const struct smb_effect *e)
         op.info = !op.open;
         op.command = c != NULL ? (int)c->body_case : 0;
         op.query = c == NULL ? (int)e->meta.query->body_case : 0;
-        op.asked = op.query == FL__QUERY__BODY_INFO ? e->meta.query->info->open_id : 0;
+        op.asked = op.query == FL__QUERY__BODY_INFO     ? e->meta.query->info->open_id
+                   : op.query == FL__QUERY__BODY_ACCESS ? e->meta.query->access->open_id
+                                                        : 0;
         op.size = op.command == FL__COMMAND__BODY_EXTEND     ? c->extend->size
                   : op.command == FL__COMMAND__BODY_SET_SIZE ? c->set_size->size
                   : op.command == FL__COMMAND__BODY_SET_ALLOCATION

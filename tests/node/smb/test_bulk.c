@@ -196,6 +196,22 @@ static void test_zero(void **state)
     assert_int_equal(rig.op_count, 0);
 }
 
+/* Others may have made the file longer than this node knows. */
+static void test_zero_beyond(void **state)
+{
+    (void)state;
+    struct slice out;
+    rig.hold_io = rig.hold_meta = true;
+    send_ioctl(FSCTL_SET_ZERO_DATA, pair(0, 20 * MIB), 0);
+    assert_int_equal(rig.ops[0].query, FL__QUERY__BODY_ACCESS);
+    rig.file_size = 12 * MIB;
+    rig_answer(&rig, STATUS_OK);
+    io_is(SMB_IO_MAP, 0, 12 * MIB);
+    rig_answer(&rig, STATUS_OK);
+    rig_answer(&rig, STATUS_OK);
+    assert_int_equal(answer_is(&out), STATUS_OK);
+}
+
 static void test_zero_fails(void **state)
 {
     (void)state;
@@ -242,7 +258,8 @@ static void test_zero_interrupted(void **state)
     smb_empty_encode(client_begin(&cl, SMB2_CANCEL, SMB2_FLAGS_ASYNC_COMMAND));
     client_send(&cl);
     assert_false(client_receive(&cl));
-    rig.map = NULL;
+    ranges_init(&map, 5 * MIB); /* there is more behind it */
+    (void)ranges_add(&map, 2 * MIB, 4096);
     rig_answer(&rig, STATUS_OK);
     rig_answer(&rig, STATUS_OK);
     assert_int_equal(answer_is(&out), STATUS_CANCELLED);
@@ -361,9 +378,10 @@ static void test_set_sparse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_refusals), TEST(test_directories),      TEST(test_zero),  TEST(test_zero_fails),
-        TEST(test_trim),     TEST(test_zero_interrupted), TEST(test_query), TEST(test_query_pieces),
-        TEST(test_regions),  TEST(test_set_sparse),
+        TEST(test_refusals),         TEST(test_directories), TEST(test_zero),
+        TEST(test_zero_fails),       TEST(test_zero_beyond), TEST(test_trim),
+        TEST(test_zero_interrupted), TEST(test_query),       TEST(test_query_pieces),
+        TEST(test_regions),          TEST(test_set_sparse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

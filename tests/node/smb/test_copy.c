@@ -155,20 +155,25 @@ static void test_grows(void **state)
     assert_int_equal(rig.ops[0].size, SIZE + 4095);
     rig.file_size = SIZE + 4095;
     rig_answer(&rig, STATUS_FILE_CLOSED); /* overwritten meanwhile: written again */
-    assert_int_equal(rig.ops[0].query, FL__QUERY__BODY_INFO);
+    assert_int_equal(rig.ops[0].query, FL__QUERY__BODY_ACCESS);
     rig_answer(&rig, STATUS_OK);
     rig_answer(&rig, STATUS_OK);
     copied(STATUS_OK, 1, 4096);
 
     send_chunks(append, 1);
     rig_answer(&rig, STATUS_OK);
-    assert_int_equal(rig.ops[0].query, FL__QUERY__BODY_INFO);
+    assert_int_equal(rig.ops[0].query, FL__QUERY__BODY_ACCESS);
     rig_answer(&rig, STATUS_OK);
     io_is(SMB_IO_WRITE, to, SIZE + 4095, 9);
     rig_answer(&rig, STATUS_OK);
     assert_int_equal(rig.ops[0].size, SIZE + 4095 + 9);
     rig_answer(&rig, STATUS_OK);
     copied(STATUS_OK, 1, 9);
+
+    send_chunks(append, 1);
+    rig_answer(&rig, STATUS_OK);
+    rig_answer(&rig, STATUS_FILE_LOCK_CONFLICT);
+    copied(STATUS_FILE_LOCK_CONFLICT, 0, 0);
 }
 
 /* 3.3.5.15.6.1: what failed, and how much was copied before. */

@@ -394,6 +394,8 @@ static void what_is_cut_off_is_zeroed_first(void **state)
     hold();
     send_set(FILE_END_OF_FILE_INFORMATION, size, 8);
     reply_file(STATUS_OK);
+    io_wanted(SMB_IO_MAP, 30, 70);
+    rig_answer(&rig, STATUS_OK);
     io_wanted(SMB_IO_ZERO, 30, 70);
     rig_answer(&rig, STATUS_OK);
     assert_int_equal(meta_wanted(META_SET_SIZE, 0)->size, 30);
@@ -420,6 +422,8 @@ static void writes_and_cuts_exclude_each_other(void **state)
     answered(STATUS_OK);
     meta_wanted(0, META_INFO);
     reply_file(STATUS_OK);
+    io_wanted(SMB_IO_MAP, 30, 70);
+    rig_answer(&rig, STATUS_OK);
     io_wanted(SMB_IO_ZERO, 30, 70);
     assert_int_equal(rig.op_count, 1);
     rig_answer(&rig, STATUS_OK);
@@ -457,6 +461,8 @@ static void a_smaller_allocation_cuts_clusters(void **state)
     file.size = 10000;
     send_set(FILE_ALLOCATION_INFORMATION, (const uint8_t[8]){1}, 8);
     reply_file(STATUS_OK);
+    io_wanted(SMB_IO_MAP, 4096, 10000 - 4096);
+    rig_answer(&rig, STATUS_OK);
     io_wanted(SMB_IO_ZERO, 4096, 10000 - 4096);
     rig_answer(&rig, STATUS_OK);
     meta_wanted(FL__COMMAND__BODY_SET_ALLOCATION, 0);
