@@ -6,6 +6,7 @@
 #include "proto/smb/data_client.h"
 #include "proto/smb/dtyp.h"
 #include "proto/smb/fscc.h"
+#include "proto/smb/ioctl_client.h"
 #include "proto/smb/negotiate_client.h"
 #include "proto/smb/session_client.h"
 
@@ -151,9 +152,25 @@ void client_open(struct client *c, uint32_t file)
     end(c, &w);
 }
 
+struct smb_file_id client_file_id(const struct client_file *f)
+{
+    return (struct smb_file_id){f->persistent, f->volatile_};
+}
+
 static struct smb_file_id id_of(const struct client *c, uint32_t file)
 {
-    return (struct smb_file_id){c->files[file].persistent, c->files[file].volatile_};
+    return client_file_id(&c->files[file]);
+}
+
+bool client_ioctl(struct client *c, enum call_kind kind, const struct smb_ioctl_req *req)
+{
+    struct call *call = call_new(c, kind, 0);
+    if (call == NULL)
+        return false;
+    struct writer w = begin(c, SMB2_IOCTL, call);
+    smb_ioctl_req_encode(&w, req);
+    end(c, &w);
+    return true;
 }
 
 void client_shut(struct client *c, uint32_t file)
@@ -205,6 +222,26 @@ void client_write(struct client *c, uint32_t file, uint64_t offset, uint32_t len
     free(bytes);
 }
 
+void client_zero(struct client *c, uint32_t file, uint64_t offset, uint32_t len)
+{
+    struct call *call = call_new(c, CALL_ZERO, 0);
+    if (call == NULL)
+        return;
+    uint8_t bytes[16];
+    struct writer data = writer_of(bytes, sizeof bytes);
+    write_u64(&data, offset);
+    write_u64(&data, offset + len);
+    call->file = file;
+    call->offset = offset;
+    call->len = len;
+    call->write = oracle_zero(&c->w->cluster->oracle, c->proc.number, file, offset, len);
+    struct smb_ioctl_req req = {
+        .code = FSCTL_SET_ZERO_DATA, .file_id = id_of(c, file), .input = written(&data)};
+    struct writer w = begin(c, SMB2_IOCTL, call);
+    smb_ioctl_req_encode(&w, &req);
+    end(c, &w);
+}
+
 /* ---- the connection ---- */
 
 static void arrive(struct world *w, void *object, uint64_t arg, void *data);
@@ -230,8 +267,9 @@ void client_leave(struct client *c, const char *why)
     c->failures++;
     names_left(c);
     memset(c->files, 0, sizeof c->files);
-    c->scratch = (struct client_file){0};
     c->lock = (struct client_lock){0};
+    c->scratch = c->copy.own = (struct client_file){0};
+    c->copy.busy = false;
     for (uint32_t i = 0; i < CALLS_MAX; i++) {
         struct call call = c->calls[i];
         c->calls[i].used = false;
@@ -292,7 +330,7 @@ static void have_done(struct client *c, const struct call *call)
 {
     struct io_seen io = {.client = c->proc.number,
                          .file = call->file,
-                         .write = call->kind == CALL_WRITE,
+                         .write = call->kind != CALL_READ,
                          .offset = call->offset,
                          .len = call->len,
                          .begin_ns = call->begin_ns};
@@ -324,12 +362,22 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
         have_done(c, call);
         oracle_written(&c->w->cluster->oracle, call->write);
         break;
+    case CALL_ZERO:
+        c->zeros++;
+        have_done(c, call);
+        oracle_written(&c->w->cluster->oracle, call->write);
+        break;
     case CALL_LOCK:
     case CALL_UNLOCK:
     case CALL_SCRATCH_OPEN:
     case CALL_SCRATCH_CLOSE:
     case CALL_SCRATCH:
-    case CALL_NAMES: break;
+    case CALL_NAMES:
+    case CALL_COPY_OPEN:
+    case CALL_COPY_KEY:
+    case CALL_COPY:
+    case CALL_COPY_READ:
+    case CALL_COPY_CLOSE: break;
     }
     workload_ended(c, call, true);
     workload_next(c);
@@ -338,9 +386,9 @@ static void succeeded(struct client *c, const struct call *call, const struct sm
 static void answered(struct client *c, struct call *call, const struct smb_header *h,
                      struct slice msg)
 {
-    static const char *const kinds[] = {"NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT",
-                                        "CREATE",    "CLOSE",         "READ",
-                                        "WRITE",     "LOCK",          "UNLOCK"};
+    static const char *const kinds[] = {"NEGOTIATE", "SESSION_SETUP", "TREE_CONNECT", "CREATE",
+                                        "CLOSE",     "READ",          "WRITE",        "LOCK",
+                                        "UNLOCK",    "ZERO"};
     struct call was = *call;
     call->used = false;
     if (h->status == STATUS_OK && was.begin_ns > c->names.alive_ns)
@@ -353,11 +401,15 @@ static void answered(struct client *c, struct call *call, const struct smb_heade
         return;
     }
     if (was.kind >= CALL_SCRATCH_OPEN) {
-        scratch_answered(c, &was, h->status, msg);
+        if (was.kind >= CALL_COPY_OPEN)
+            copies_answered(c, &was, h->status, msg);
+        else
+            scratch_answered(c, &was, h->status, msg);
         workload_next(c);
         return;
     }
-    bool data = was.kind == CALL_READ || was.kind == CALL_WRITE;
+    bool writes = was.kind == CALL_WRITE || was.kind == CALL_ZERO;
+    bool data = was.kind == CALL_READ || writes;
     bool lock = was.kind == CALL_LOCK || was.kind == CALL_UNLOCK;
     if (lock && locks_answered(c, &was, h->status)) {
         workload_next(c);
@@ -369,7 +421,7 @@ static void answered(struct client *c, struct call *call, const struct smb_heade
         workload_next(c);
         return;
     }
-    if (was.kind == CALL_WRITE && h->status == STATUS_DISK_FULL) {
+    if (writes && h->status == STATUS_DISK_FULL) {
         workload_ended(c, &was, true); /* it may have happened, as far as the oracle knows */
         workload_next(c);
         return;

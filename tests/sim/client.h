@@ -15,10 +15,16 @@ enum call_kind {
     CALL_WRITE,
     CALL_LOCK,
     CALL_UNLOCK,
+    CALL_ZERO,
     CALL_SCRATCH_OPEN, /* from here on: of the file nobody verifies */
     CALL_SCRATCH_CLOSE,
     CALL_SCRATCH,
-    CALL_NAMES, /* names.h */
+    CALL_NAMES,     /* names.h */
+    CALL_COPY_OPEN, /* from here on: a copy of a part of a file, and what was copied */
+    CALL_COPY_KEY,
+    CALL_COPY,
+    CALL_COPY_READ,
+    CALL_COPY_CLOSE,
 };
 
 /* A request without an answer. */
@@ -48,6 +54,15 @@ struct client_lock {
     uint64_t from_ns, until_ns; /* granted; the unlock was sent */
 };
 
+/* What a client copies into a file of its own, reads back, and throws away. */
+struct copy {
+    struct client_file own;
+    uint32_t number, file, len; /* number: of the own file's name */
+    uint64_t offset, begin_ns;
+    bool busy, spoiled; /* spoiled: a copy failed that may still be carried out */
+    uint8_t key[24];
+};
+
 enum client_state { CLIENT_AWAY, CLIENT_DIALLING, CLIENT_GREETING, CLIENT_READY };
 
 struct client {
@@ -60,6 +75,7 @@ struct client {
     uint64_t session_id, message_id, last_heard_ns;
     uint32_t tree_id, credits;
     struct client_file files[FILES_MAX], scratch;
+    struct copy copy;
     struct names_client names;
     struct call calls[CALLS_MAX];
     struct client_lock lock;
@@ -67,19 +83,20 @@ struct client {
     /* the work */
     uint32_t depth, left, files_used, read_per_mille, large_per_mille, scratch_per_mille,
         names_per_mille, lock_per_mille;
-    uint32_t think_per_mille, hot_per_mille;
+    uint32_t think_per_mille, hot_per_mille, zero_per_mille, copy_per_mille;
     uint64_t think_ns, file_bytes, hot_bytes;
     bool verifying;
     uint32_t verify_node;   /* through which node now; behind the last one: finished */
     uint64_t verify_offset; /* of which file: verify_file */
     uint32_t verify_file;
-    uint64_t reads, writes, locks, conflicts, failures, connects;
+    uint64_t reads, writes, zeros, copies, locks, conflicts, failures, connects;
     uint8_t buffer[CLIENT_BUFFER + 1024];
 };
 
 /* ---- client.c ---- */
 void client_read(struct client *c, uint32_t file, uint64_t offset, uint32_t len);
 void client_write(struct client *c, uint32_t file, uint64_t offset, uint32_t len);
+void client_zero(struct client *c, uint32_t file, uint64_t offset, uint32_t len);
 void client_open(struct client *c, uint32_t file);
 void client_shut(struct client *c, uint32_t file);
 /* Begins a request with its header; false when there is no credit or no room. */
@@ -96,6 +113,10 @@ void client_cancel(struct client *c, uint64_t message_id);
 void client_leave(struct client *c, const char *why);
 uint32_t client_calls(const struct client *c);
 bool client_file_busy(const struct client *c, uint32_t file);
+struct smb_file_id client_file_id(const struct client_file *f);
+/* IOCTL, of the kind of `a`. False when there is no credit or no room. */
+struct smb_ioctl_req;
+bool client_ioctl(struct client *c, enum call_kind kind, const struct smb_ioctl_req *req);
 
 /* ---- workload.c ---- */
 void workload_draw(struct client *c);
@@ -113,6 +134,9 @@ void locks_end(struct client *c);
 void locks_look(struct client *c);
 /* False when this is no answer to go on with. */
 bool locks_answered(struct client *c, const struct call *call, ntstatus status);
+/* ---- copies.c ---- */
+void copies_next(struct client *c);
+void copies_answered(struct client *c, const struct call *call, ntstatus status, struct slice msg);
 
 /* ---- scratch.c ---- */
 void scratch_next(struct client *c);

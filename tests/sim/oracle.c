@@ -96,6 +96,28 @@ const struct version *zone_clash(const struct oracle *o, uint32_t file, uint32_t
     return NULL;
 }
 
+bool atom_zeroed(const struct oracle *o, uint32_t file, uint32_t atom)
+{
+    for (uint32_t i = o->heads[file][atom]; i != 0; i = o->versions[i].next)
+        if (o->writes[o->versions[i].write].zero)
+            return true;
+    return false;
+}
+
+bool zeros_clash(struct oracle *o, uint32_t file, uint32_t atom, const struct version *seen)
+{
+    for (uint32_t i = o->heads[file][atom]; i != 0; i = o->versions[i].next) {
+        struct version v = o->versions[i];
+        if (v.write != 0 && !o->writes[v.write].zero)
+            continue;
+        v.first_end = v.first_end < seen->first_end ? v.first_end : seen->first_end;
+        v.last_begin = v.last_begin > seen->last_begin ? v.last_begin : seen->last_begin;
+        if (zone_clash(o, file, atom, &v) == NULL)
+            return false;
+    }
+    return true;
+}
+
 static void judge(struct oracle *o, uint32_t file, uint32_t atom, const struct version *v,
                   const char *what)
 {
@@ -112,24 +134,42 @@ static void judge(struct oracle *o, uint32_t file, uint32_t atom, const struct v
 
 /* ---- clients ---- */
 
-uint32_t oracle_write(struct oracle *o, uint32_t client, uint32_t file, uint64_t offset,
-                      struct writer *to)
+static uint32_t write_add(struct oracle *o, const struct write *x)
 {
     if (o->write_count == o->write_cap) {
         o->write_cap *= 2;
         o->writes = realloc(o->writes, o->write_cap * sizeof *o->writes);
         must(o->writes != NULL);
     }
-    uint32_t write = o->write_count++, atom = (uint32_t)(offset / ATOM);
-    uint32_t count = (uint32_t)((to->cap - to->pos) / ATOM);
-    o->writes[write] = (struct write){client, file, atom, count, o->w->now_ns, false};
-    for (uint32_t i = 0; i < count; i++) {
-        atom_fill(write_space(to, ATOM), write, file, atom + i);
-        (void)version_of(o, file, atom + i, 0);
-        uint32_t version = version_add(o, file, atom + i, write);
+    uint32_t write = o->write_count++;
+    o->writes[write] = *x;
+    o->writes[write].begin_ns = o->w->now_ns;
+    for (uint32_t i = 0; i < x->count; i++) {
+        (void)version_of(o, x->file, x->atom + i, 0);
+        uint32_t version = version_add(o, x->file, x->atom + i, write);
         o->versions[version].last_begin = o->w->now_ns;
     }
     return write;
+}
+
+uint32_t oracle_write(struct oracle *o, uint32_t client, uint32_t file, uint64_t offset,
+                      struct writer *to)
+{
+    struct write x = {.client = client, .file = file, .atom = (uint32_t)(offset / ATOM)};
+    x.count = (uint32_t)((to->cap - to->pos) / ATOM);
+    uint32_t write = write_add(o, &x);
+    for (uint32_t i = 0; i < x.count; i++)
+        atom_fill(write_space(to, ATOM), write, file, x.atom + i);
+    return write;
+}
+
+uint32_t oracle_zero(struct oracle *o, uint32_t client, uint32_t file, uint64_t offset,
+                     uint64_t len)
+{
+    struct write x = {.client = client, .file = file, .atom = (uint32_t)(offset / ATOM)};
+    x.count = (uint32_t)(len / ATOM);
+    x.zero = true;
+    return write_add(o, &x);
 }
 
 void oracle_written(struct oracle *o, uint32_t write)
@@ -154,6 +194,13 @@ static void read_atom(struct oracle *o, const struct read_seen *r, uint64_t at)
     if (!atom_name(o, beyond ? zeros : r->bytes.at + at, r->file, atom, &write)) {
         world_violation(o->w, "INV-1: client %u reads bytes nobody wrote, file %u byte %u",
                         r->client, r->file, atom * ATOM);
+        return;
+    }
+    if (write == 0 && atom_zeroed(o, r->file, atom)) {
+        struct version seen = {.first_end = o->w->now_ns, .last_begin = r->begin_ns};
+        if (zeros_clash(o, r->file, atom, &seen))
+            world_violation(o->w, "INV-1/2: client %u reads zeros that are nobody's, byte %u",
+                            r->client, atom * ATOM);
         return;
     }
     struct version *v = version_of(o, r->file, atom, write);

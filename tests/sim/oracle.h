@@ -6,6 +6,8 @@
  *         linearizable exactly when no two names' zones clash (Gibbons and Korach, 1997): a name's
  *         zone lies between the first moment at which it surely was there and the last at which it
  *         was still asked for. A write without an answer may have happened, or happen later, once.
+ *         Zeros have no name: they are wrong when they can be nobody's, neither the beginning's nor
+ *         any ZERO's.
  *   5     A range that is locked is locked for nobody else, and read and written by nobody
  *         whom the lock forbids it (oracle_locks.c).
  *   3     At most one node would acknowledge writes for a group.
@@ -35,7 +37,7 @@ struct version {
 struct write {
     uint32_t client, file, atom, count;
     uint64_t begin_ns;
-    bool done;
+    bool done, zero; /* zero: its bytes are zeros, which say nothing */
 };
 
 /* A byte-range lock that surely was held all this time. */
@@ -97,6 +99,9 @@ void oracle_fini(struct oracle *o);
  * of ATOM. */
 uint32_t oracle_write(struct oracle *o, uint32_t client, uint32_t file, uint64_t offset,
                       struct writer *to);
+/* A client makes a range zero. */
+uint32_t oracle_zero(struct oracle *o, uint32_t client, uint32_t file, uint64_t offset,
+                     uint64_t len);
 /* It was acknowledged. */
 void oracle_written(struct oracle *o, uint32_t write);
 struct read_seen {

@@ -167,6 +167,13 @@ static void judge_disk(struct oracle *o, uint32_t file, uint32_t atom, const uin
                         file, atom * ATOM);
         return;
     }
+    if (write == 0 && atom_zeroed(o, file, atom)) {
+        struct version seen = {.first_end = UINT64_MAX, .last_begin = o->w->now_ns};
+        if (zeros_clash(o, file, atom, &seen))
+            world_violation(o->w, "INV-4: node %u is in sync and holds zeros that are nobody's",
+                            member);
+        return;
+    }
     const struct version *v = version_of(o, file, atom, write);
     if (v == NULL) {
         world_violation(o->w, "INV-4: node %u holds write %u where it did not write, byte %u",

@@ -11,5 +11,9 @@ struct version *version_of(struct oracle *o, uint32_t file, uint32_t atom, uint3
 /* A name of the register whose zone clashes with v's, or NULL. */
 const struct version *zone_clash(const struct oracle *o, uint32_t file, uint32_t atom,
                                  const struct version *v);
+/* Was the register ever made zero? Then zeros do not say whose they are. */
+bool atom_zeroed(const struct oracle *o, uint32_t file, uint32_t atom);
+/* ... but they are somebody's: the same with v's zone for one of those who may have made them. */
+bool zeros_clash(struct oracle *o, uint32_t file, uint32_t atom, const struct version *seen);
 /* Invariant 4 for a range. */
 void oracle_disk_range(struct oracle *o, uint32_t file, uint32_t atom, uint32_t count);

@@ -8,6 +8,7 @@
 #include "proto/smb/dtyp.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/info_client.h"
+#include "proto/smb/ioctl_client.h"
 
 #include <stdlib.h>
 
@@ -102,13 +103,30 @@ static void scratch_query(struct client *c)
     client_sent(c, &w);
 }
 
+static void scratch_range(struct client *c)
+{
+    static const uint32_t codes[] = {FSCTL_SET_ZERO_DATA, FSCTL_SET_SPARSE,
+                                     FSCTL_QUERY_ALLOCATED_RANGES, FSCTL_FILE_LEVEL_TRIM};
+    uint8_t bytes[24];
+    struct writer data = writer_of(bytes, sizeof bytes);
+    struct smb_ioctl_req req = {
+        .code = codes[draw(c->w, 0, 3)], .file_id = id_of(c), .max_output_response = 4096};
+    uint64_t from = draw(c->w, 0, SCRATCH_BYTES);
+    if (req.code == FSCTL_FILE_LEVEL_TRIM)
+        write_u64(&data, UINT64_C(1) << 32); /* Key, NumRanges */
+    write_u64(&data, from);
+    write_u64(&data, draw(c->w, from, SCRATCH_BYTES + 65536));
+    req.input = written(&data);
+    (void)client_ioctl(c, CALL_SCRATCH, &req);
+}
+
 void scratch_next(struct client *c)
 {
     if (c->scratch.state == FILE_IS_SHUT)
         scratch_open(c);
     if (c->scratch.state != FILE_IS_OPEN)
         return;
-    switch (draw(c->w, 0, 8)) {
+    switch (draw(c->w, 0, 10)) {
     case 0:
     case 1: scratch_write(c); break;
     case 2:
@@ -117,6 +135,8 @@ void scratch_next(struct client *c)
     case 5: scratch_set(c, FILE_ALLOCATION_INFORMATION, draw(c->w, 0, SCRATCH_BYTES), 8); break;
     case 6: scratch_set(c, FILE_DISPOSITION_INFORMATION, draw(c->w, 0, 1), 1); break;
     case 7: scratch_query(c); break;
+    case 8:
+    case 9: scratch_range(c); break;
     default: scratch_close(c); break;
     }
 }

@@ -17,6 +17,8 @@ void workload_draw(struct client *c)
     c->names_per_mille = chance(w, 600) ? (uint32_t)draw(w, 50, 500) : 0;
     c->lock_per_mille = chance(w, 700) ? (uint32_t)draw(w, 20, 300) : 0;
     /* Bursts: mostly no time to think, and now and then enough to fill the phase. */
+    c->zero_per_mille = chance(w, 500) ? (uint32_t)draw(w, 10, 300) : 0;
+    c->copy_per_mille = chance(w, 500) ? (uint32_t)draw(w, 50, 600) : 0;
     c->think_per_mille = (uint32_t)draw(w, 50, 500);
     c->think_ns = 2 * k->safety_ns / k->operations * c->depth * 1000 / c->think_per_mille;
     c->file_bytes = draw(w, 1, FILE_BYTES_MAX / (256 << 10)) * (256 << 10);
@@ -62,6 +64,10 @@ static void one(struct client *c)
         locks_next(c);
         return;
     }
+    if (chance(w, c->copy_per_mille)) {
+        copies_next(c);
+        return;
+    }
     if (f->state == FILE_IS_SHUT) {
         client_open(c, file);
     } else if (f->state == FILE_IS_OPEN && chance(w, 10) && !client_file_busy(c, file)) {
@@ -71,6 +77,8 @@ static void one(struct client *c)
         uint64_t offset = draw_offset(c, len);
         if (chance(w, c->read_per_mille))
             client_read(c, file, offset, len);
+        else if (chance(w, c->zero_per_mille))
+            client_zero(c, file, offset, len);
         else
             client_write(c, file, offset, len), faults_write(w);
     }
@@ -133,7 +141,7 @@ void workload_next(struct client *c)
 
 void workload_ended(struct client *c, const struct call *call, bool ok)
 {
-    bool data = call->kind == CALL_READ || call->kind == CALL_WRITE;
+    bool data = call->kind == CALL_READ || call->kind == CALL_WRITE || call->kind == CALL_ZERO;
     if (c->verifying && !ok) { /* once more from the beginning of this node */
         c->verify_file = 0;
         c->verify_offset = 0;
