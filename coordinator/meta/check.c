@@ -53,6 +53,12 @@ static const char *check_inode(const struct meta *m, const struct volume *v, con
                         i->streams.count != 0 || i->parent == NULL || i->parent->stream
                   : i->descriptor == NULL || i->streams.count > META_STREAMS_MAX)
         return "a stream is half a file";
+    struct reparse point;
+    bool reparse = i->reparse.len > 0;
+    if (reparse != ((i->attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) ||
+        (reparse && (i->children.count > 0 || i->ea.len > 0 || i->parent == NULL || i->shares > 0 ||
+                     reparse_decode(blob_slice(&i->reparse), &point) != STATUS_OK)))
+        return "a reparse point is half a file";
     if (i->id == 0 || i->id >= v->next_inode || i->data_id >= v->next_data)
         return "an inode's number was never given";
     if (directory ? i->garbage != NULL || i->data_id != 0 || i->size != 0

@@ -68,6 +68,14 @@ static ntstatus check_parameters(const Fl__Open *c, uint32_t desired)
     return STATUS_OK;
 }
 
+/* 2.1.5.1.2: who does not ask for the reparse point itself is told where it leads. Nothing is made
+ * in its place. */
+static bool leads_on(const Fl__Open *c, const struct inode *i)
+{
+    return i != NULL && i->reparse.len > 0 && (c->options & FILE_OPEN_REPARSE_POINT) == 0 &&
+           c->disposition != FILE_CREATE;
+}
+
 /* Phases 6 and 7: what is to be opened, and is it of the kind asked for? */
 static ntstatus find(struct work *w, struct create *cr)
 {
@@ -77,9 +85,11 @@ static ntstatus find(struct work *w, struct create *cr)
     if (root == NULL || !is_directory(root))
         return STATUS_NETWORK_NAME_DELETED;
     ntstatus status = walk(root, pb_slice(c->path), &cr->place);
+    const struct place *p = &cr->place;
+    if (status == STATUS_STOPPED_ON_SYMLINK || (status == STATUS_OK && leads_on(c, p->inode)))
+        return reply_stopped(w, p);
     if (status != STATUS_OK)
         return status;
-    const struct place *p = &cr->place;
     bool file_asked = (c->options & FILE_NON_DIRECTORY_FILE) != 0;
     cr->directory = (c->options & FILE_DIRECTORY_FILE) != 0 || p->directory;
     if (p->directory && file_asked)
@@ -252,6 +262,7 @@ static void overwrite(struct work *w, struct create *cr, struct reclaim *fresh)
     if (i == f) {
         f->attributes = attributes_of(cr->c);
         blob_free(w->m->mem, &f->ea);
+        blob_free(w->m->mem, &f->reparse);
         f->ea = cr->ea;
     }
     f->write_time = w->now;

@@ -27,6 +27,8 @@ ntstatus apply_set_ea(struct work *w, const Fl__SetEa *c)
     if ((o->granted & FILE_WRITE_EA) == 0)
         return STATUS_ACCESS_DENIED;
     struct inode *f = file_of(o->inode);
+    if (f->reparse.len > 0)
+        return STATUS_EAS_NOT_SUPPORTED;
     struct blob merged;
     ntstatus status = ea_merged(w, blob_slice(&f->ea), pb_slice(c->changes), &merged);
     if (status == STATUS_OK && !notify_prepare(w, 0, notify_count(f))) {

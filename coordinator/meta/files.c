@@ -32,6 +32,7 @@ void inode_free(struct meta *m, struct inode *i)
     must(list_empty(&i->leases));
     must(i->children.count == 0 && i->streams.count == 0);
     blob_free(m->mem, &i->ea);
+    blob_free(m->mem, &i->reparse);
     if (i->descriptor != NULL)
         descriptor_put(m, i->descriptor);
     mem_free(m->mem, i->name, i->name_len);

@@ -194,6 +194,7 @@ static struct inode *get_inode(struct source *s, uint64_t *parent)
     uint8_t flags = read_u8(&s->r);
     uint32_t place = read_u32(&s->r);
     struct slice name = get_slice(s, NAME_COMPONENT_MAX * 2), ea = get_slice(s, EA_SET_MAX);
+    struct slice reparse = get_slice(s, REPARSE_BYTES_MAX);
     bool stream = (flags & INODE_STREAM) != 0;
     fail_unless(s, flags <= (INODE_DELETE_PENDING | INODE_STREAM) && name.len % 2 == 0 &&
                        facts.size <= META_SIZE_MAX && untold <= UINT16_MAX);
@@ -209,7 +210,7 @@ static struct inode *get_inode(struct source *s, uint64_t *parent)
         return NULL;
     if (d != NULL)
         d->refs++;
-    fail_unless(s, blob_copy(s->mem, ea, &i->ea));
+    fail_unless(s, blob_copy(s->mem, ea, &i->ea) && blob_copy(s->mem, reparse, &i->reparse));
     i->stream = stream;
     i->id = facts.id, i->data_id = facts.data_id;
     i->creation_time = facts.creation_time, i->access_time = facts.access_time;

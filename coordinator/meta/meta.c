@@ -133,6 +133,8 @@ static ntstatus dispatch(struct work *w, const Fl__Command *c)
     case FL__COMMAND__BODY_USER_PASSWD: return apply_user_passwd(w, c->user_passwd);
     case FL__COMMAND__BODY_USER_REMOVE: return apply_user_remove(w, c->user_remove);
     case FL__COMMAND__BODY_WATCH: return apply_watch(w, c->watch);
+    case FL__COMMAND__BODY_SET_REPARSE: return apply_set_reparse(w, c->set_reparse);
+    case FL__COMMAND__BODY_DELETE_REPARSE: return apply_delete_reparse(w, c->delete_reparse);
     case FL__COMMAND__BODY__NOT_SET:
     case _FL__COMMAND__BODY__CASE_IS_INT_SIZE: break;
     }

@@ -22,6 +22,7 @@
 #include "proto/smb/ea.h"
 #include "proto/smb/fscc.h"
 #include "proto/smb/names.h"
+#include "proto/smb/reparse.h"
 #include "proto/smb/security.h"
 #include "proto/smb/status.h"
 #include <string.h>
@@ -144,7 +145,8 @@ struct inode {
     struct inode *parent; /* NULL: the volume's root */
     struct tree children, streams;
     struct list opens, leases;
-    struct blob ea; /* a set of proto/smb/ea.h */
+    struct blob ea;      /* a set of proto/smb/ea.h */
+    struct blob reparse; /* as proto/smb/reparse.h has it; empty: it is no reparse point */
     uint64_t id, data_id;
     uint64_t creation_time, access_time, write_time, change_time;
     uint64_t size, allocation_size, version;
@@ -263,6 +265,7 @@ struct answer {
         Fl__RegisterReply registered;
         Fl__GroupReply group;
         Fl__AdminReply admin;
+        Fl__ReparseReply reparse;
     };
     Fl__FileInfo file;
     Fl__Caching lease;
@@ -278,6 +281,8 @@ struct outbox {
     Fl__Notice **items;
     size_t count, cap;
 };
+
+struct place;
 
 struct work {
     struct meta *m;
@@ -309,6 +314,8 @@ Fl__Reply *meta_reply_no_memory(void);
 void reply_info(struct work *w, const struct inode *i);
 /* Says what the open is; its file's name too. */
 void reply_open(struct work *w, const struct open *o, uint32_t action, uint32_t maximal_access);
+/* What an open met on its way, instead of an open. Returns the status. */
+ntstatus reply_stopped(struct work *w, const struct place *p);
 void reply_group(struct work *w, const struct group *g);
 void reply_admin(struct work *w, uint32_t id);
 /* The facts of `i` into `out` except its name; cacheable for whoever asked by `w` (may be NULL). */
@@ -436,9 +443,11 @@ struct place {
     struct slice stream;  /* the named stream asked for, borrowed; empty: none */
     bool directory;       /* the path's form says that only a directory will do */
     bool data;            /* the path's form says that no directory will do: it names a stream */
+    size_t parsed;        /* bytes of the path up to the end of `name` */
 };
 
-/* Walks `path` below `root` ([MS-FSA] 2.1.5.1, phases 5 and 6). */
+/* Walks `path` below `root` ([MS-FSA] 2.1.5.1, phases 5 and 6). STATUS_STOPPED_ON_SYMLINK:
+ * out->inode is a reparse point in the middle of the path. */
 ntstatus walk(struct inode *root, struct slice path, struct place *out);
 struct inode *child_get(const struct inode *parent, struct slice name);
 struct inode *child_first(const struct inode *parent);
@@ -499,6 +508,8 @@ ntstatus apply_set_allocation(struct work *w, const Fl__SetAllocation *c);
 ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c);
 ntstatus apply_set_sparse(struct work *w, const Fl__SetSparse *c);
 ntstatus apply_set_ea(struct work *w, const Fl__SetEa *c);
+ntstatus apply_set_reparse(struct work *w, const Fl__SetReparse *c);
+ntstatus apply_delete_reparse(struct work *w, const Fl__DeleteReparse *c);
 
 /* ---- opens (opens.c, access.c, create.c)
  * ------------------------------------------------------------- */

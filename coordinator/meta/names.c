@@ -43,6 +43,11 @@ ntstatus walk(struct inode *root, struct slice path, struct place *out)
             return STATUS_OBJECT_PATH_NOT_FOUND;
         if (place.inode->delete_pending)
             return STATUS_DELETE_PENDING;
+        if (place.inode->reparse.len > 0) {
+            *out = place;
+            return STATUS_STOPPED_ON_SYMLINK;
+        }
+        place.parsed = parsed.path.len - (rest.len > 0 ? rest.len + 2 : 0);
         place.parent = place.inode;
         place.inode = child_get(place.parent, place.name);
     }

@@ -268,6 +268,27 @@ static ntstatus query_ea(const struct meta *m, const Fl__QueryEa *q, struct aren
     return STATUS_OK;
 }
 
+/* [MS-FSA] 2.1.5.10.24. */
+static ntstatus query_reparse(const struct meta *m, const Fl__QueryReparse *q, struct arena *a,
+                              Fl__Reply *r)
+{
+    const struct open *o = open_get(m, q->open_id);
+    if (o == NULL)
+        return STATUS_FILE_CLOSED;
+    struct slice stored = blob_slice(&file_of(o->inode)->reparse);
+    if (stored.len == 0)
+        return STATUS_NOT_A_REPARSE_POINT;
+    Fl__ReparseReply *reply = arena_alloc(a, sizeof(*reply));
+    struct slice data = arena_copy(a, stored);
+    if (reply == NULL || data.len == 0)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__reparse_reply__init(reply);
+    reply->data = pb_bytes(data);
+    r->body_case = FL__REPLY__BODY_REPARSE;
+    r->reparse = reply;
+    return STATUS_OK;
+}
+
 static Fl__StreamsReply__Stream *stream_out(const struct inode *s, struct arena *a)
 {
     Fl__StreamsReply__Stream *to = arena_alloc(a, sizeof(*to));
@@ -412,6 +433,7 @@ static ntstatus answer(const struct meta *m, const Fl__Query *q, struct arena *a
     case FL__QUERY__BODY_STATUS: return query_status(m, a, r);
     case FL__QUERY__BODY_EA: return query_ea(m, q->ea, a, r);
     case FL__QUERY__BODY_OPENS: return query_opens(m, q->opens, a, r);
+    case FL__QUERY__BODY_REPARSE: return query_reparse(m, q->reparse, a, r);
     case FL__QUERY__BODY_STREAMS: return query_streams(m, q->streams, a, r);
     case FL__QUERY__BODY__NOT_SET:
     case _FL__QUERY__BODY__CASE_IS_INT_SIZE: break;

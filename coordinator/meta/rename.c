@@ -33,6 +33,8 @@ static ntstatus find_target(struct work *w, struct renaming *r)
     if (r->c->target.len == 0)
         return STATUS_INVALID_PARAMETER;
     ntstatus status = walk(root, pb_slice(r->c->target), &r->to);
+    if (status == STATUS_STOPPED_ON_SYMLINK)
+        return STATUS_OBJECT_PATH_NOT_FOUND; /* a client follows it before it renames */
     if (status != STATUS_OK)
         return status;
     if (r->to.data)

@@ -107,6 +107,7 @@ static void put_inode(struct sink *s, const struct inode *i)
     put_u32(s, place == NULL ? 0 : (uint32_t)((uintptr_t)place - 1));
     put_blob(s, inode_name(i));
     put_blob(s, blob_slice(&i->ea));
+    put_blob(s, blob_slice(&i->reparse));
 }
 
 static void put_group(struct sink *s, const struct group *g)

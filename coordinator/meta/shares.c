@@ -209,7 +209,7 @@ static const char *chain_make(struct work *w, struct volume *v, const char *text
         struct inode *next = ch->count > 0 ? NULL : child_get(ch->under, name);
         if (next == NULL)
             why = chain_add(w, ch, name);
-        else if (!is_directory(next) || next->delete_pending)
+        else if (!is_directory(next) || next->delete_pending || next->reparse.len > 0)
             why = "the path leads through something that is no directory";
         else
             ch->under = next;

@@ -15,7 +15,7 @@ enum {
     SNAPSHOT_VERSION = 3,
     SNAPSHOT_CHECK = 8,
     /* Bytes of an inode's record without its name and attributes: bounds the count. */
-    SNAPSHOT_INODE_MIN = 105,
+    SNAPSHOT_INODE_MIN = 109,
 };
 
 /* Bits of an inode's flags. */

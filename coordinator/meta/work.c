@@ -105,6 +105,7 @@ void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out)
     out->write_time = f->write_time;
     out->change_time = f->change_time;
     out->ea_size = (uint32_t)f->ea.len;
+    out->reparse_tag = reparse_tag(blob_slice(&f->reparse));
     out->size = i->size;
     out->allocation_size = i->allocation_size;
     out->links = 1;
@@ -158,6 +159,20 @@ void reply_open(struct work *w, const struct open *o, uint32_t action, uint32_t 
     answer->open.maximal_access = maximal_access;
     answer->reply.body_case = FL__REPLY__BODY_OPEN;
     answer->reply.open = &answer->open;
+}
+
+ntstatus reply_stopped(struct work *w, const struct place *p)
+{
+    struct answer *answer = w->answer;
+    struct slice data = arena_copy(w->a, blob_slice(&p->inode->reparse));
+    if (data.len == 0)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    fl__reparse_reply__init(&answer->reparse);
+    answer->reparse.data = pb_bytes(data);
+    answer->reparse.parsed = (uint32_t)p->parsed;
+    answer->reply.body_case = FL__REPLY__BODY_REPARSE;
+    answer->reply.reparse = &answer->reparse;
+    return STATUS_STOPPED_ON_SYMLINK;
 }
 
 void reply_group(struct work *w, const struct group *g)

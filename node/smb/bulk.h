@@ -50,6 +50,7 @@ struct smb_open *copy_source(struct smb *s, const struct smb_request *r, handle 
 /* ---- FSCTLs, called by ioctl.c; `req` is borrowed -------------------------------------------- */
 typedef void bulk_ioctl(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req);
 bulk_ioctl sparse_set, sparse_zero_data, sparse_query_ranges, sparse_query_regions, sparse_trim;
+bulk_ioctl reparse_set, reparse_get, reparse_delete;
 bulk_ioctl copychunk_key, copychunk, duplicate_extents;
 /* The reply without output. */
 void ioctl_reply_empty(struct smb *s, struct smb_request *r, const struct smb_ioctl_req *req);

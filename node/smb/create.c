@@ -211,6 +211,8 @@ static void reply(struct smb *s, struct smb_request *r, struct smb_open *o,
         .file_id = {o->open_id, handle_pack(o->self)},
     };
     lease_reply(opened, &rsp, &rsp_contexts);
+    if (opened->info->reparse_tag != 0 && r->conn->dialect >= SMB_DIALECT_300)
+        rsp.flags |= SMB2_CREATE_FLAG_REPARSEPOINT;
     (void)create_contexts_write(&contexts, &rsp_contexts);
     rsp.contexts = written(&contexts);
     struct writer *w = request_writer(s, r, 96 + CREATE_CONTEXTS_REPLY_MAX);
@@ -226,6 +228,10 @@ static void reply(struct smb *s, struct smb_request *r, struct smb_open *o,
 static void opened(struct smb *s, struct smb_request *r, const Fl__Reply *reply_)
 {
     const struct job *j = r->scratch;
+    if (reply_->status == STATUS_STOPPED_ON_SYMLINK) {
+        reparse_stopped(s, r, reply_, j->req.name);
+        return;
+    }
     if (reply_->status != STATUS_OK || reply_->body_case != FL__REPLY__BODY_OPEN ||
         reply_->open == NULL || reply_->open->info == NULL) {
         request_fail(s, r, reply_failure(reply_));

@@ -78,6 +78,7 @@ static bool add(struct dir_job *j, const Fl__FileInfo *info, struct slice name, 
         .file_id = file_id,
         .attributes = info->attributes,
         .ea_size = info->ea_size,
+        .reparse_tag = info->reparse_tag,
         .name = name,
         .short_name = name_short(name, room),
     };

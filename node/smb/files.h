@@ -76,6 +76,11 @@ void set_info_reply(struct smb *s, struct smb_request *r);
  * memory. */
 ntstatus ea_changes(struct smb_request *r, struct slice list, ProtobufCBinaryData *out);
 
+/* An open met a reparse point: the client is told where it leads, if it is a symbolic link. `name`
+ * is what it asked for. */
+void reparse_stopped(struct smb *s, struct smb_request *r, const Fl__Reply *reply,
+                     struct slice name);
+
 /* The facts of a CREATE or CLOSE response; times of writes that only this node knows included. */
 struct smb_file_facts facts_of(const struct smb *s, const Fl__FileInfo *info,
                                const struct smb_inode *inode);

@@ -137,8 +137,6 @@ static ntstatus refusal(uint32_t code)
         return STATUS_FS_DRIVER_REQUIRED; /* 3.3.5.15.2: not DFS capable */
     case FSCTL_PIPE_TRANSCEIVE:           /* 3.3.5.15.3, 3.3.5.15.4: not a pipe */
     case FSCTL_PIPE_PEEK: return STATUS_NOT_SUPPORTED;
-    case FSCTL_GET_REPARSE_POINT:
-    case FSCTL_DELETE_REPARSE_POINT: return STATUS_NOT_A_REPARSE_POINT; /* no file is one */
     default: /* <381>: known or not, the file system does not do it */
         return STATUS_INVALID_DEVICE_REQUEST;
     }
@@ -177,6 +175,9 @@ static bulk_ioctl *handler_of(uint32_t code)
         {FSCTL_GET_OBJECT_ID, object_id},
         {FSCTL_GET_COMPRESSION, get_compression},
         {FSCTL_SET_COMPRESSION, set_compression},
+        {FSCTL_SET_REPARSE_POINT, reparse_set},
+        {FSCTL_GET_REPARSE_POINT, reparse_get},
+        {FSCTL_DELETE_REPARSE_POINT, reparse_delete},
         {FSCTL_SET_SPARSE, sparse_set},
         {FSCTL_SET_ZERO_DATA, sparse_zero_data},
         {FSCTL_QUERY_ALLOCATED_RANGES, sparse_query_ranges},

@@ -23,6 +23,8 @@ struct smb_symlink_error {
     struct slice substitute_name, print_name;
 };
 
+/* Just the data. */
+void smb_symlink_error_write(struct writer *w, const struct smb_symlink_error *err);
 void smb_symlink_error_encode(struct writer *w, bool dialect_311,
                               const struct smb_symlink_error *err);
 

@@ -125,7 +125,7 @@ static ntstatus network_open(const struct fscc_file *f, struct writer *w)
 static ntstatus attribute_tag(const struct fscc_file *f, struct writer *w)
 {
     write_u32(w, fscc_attributes(f->attributes));
-    write_u32(w, 0);
+    write_u32(w, f->reparse_tag);
     return STATUS_OK;
 }
 
@@ -263,9 +263,10 @@ static ntstatus fs_attribute(const struct fscc_volume *v, struct writer *w)
 {
     static const char name[] = "N\0T\0F\0S"; /* Windows clients offer ACLs for this name only */
     (void)v;
-    /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; SUPPORTS_SPARSE_FILES; NAMED_STREAMS,
-     * SUPPORTS_EXTENDED_ATTRIBUTES; SUPPORTS_BLOCK_REFCOUNTING */
-    write_u32(w, 0x0000000E | 0x00000040 | 0x00040000 | 0x00800000 | 0x08000000);
+    /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; SUPPORTS_SPARSE_FILES,
+     * SUPPORTS_REPARSE_POINTS; NAMED_STREAMS, SUPPORTS_EXTENDED_ATTRIBUTES;
+     * SUPPORTS_BLOCK_REFCOUNTING */
+    write_u32(w, 0x0000000E | 0x000000C0 | 0x00040000 | 0x00800000 | 0x08000000);
     write_u32(w, 255);
     write_u32(w, sizeof(name));
     return put_text(w, slice_of(name, sizeof(name)));

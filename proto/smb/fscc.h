@@ -149,6 +149,7 @@ struct fscc_file {
     bool delete_pending, directory;
     uint64_t file_id, volume_serial;
     uint32_t ea_size; /* of the extended attributes as a set (ea.h) */
+    uint32_t reparse_tag;
     uint32_t granted_access, mode;
     uint64_t position;
     struct slice short_name; /* UTF-16LE: AlternateName; empty: there is none */
@@ -185,7 +186,7 @@ bool fscc_write_stream(struct writer *w, size_t *last, const struct fscc_stream 
 struct fscc_entry {
     uint64_t creation_time, access_time, write_time, change_time;
     uint64_t size, allocation_size, file_id;
-    uint32_t attributes, ea_size;
+    uint32_t attributes, ea_size, reparse_tag;
     struct slice name;       /* UTF-16LE */
     struct slice short_name; /* at most 24 bytes; empty: it has none */
 };

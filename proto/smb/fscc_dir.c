@@ -85,9 +85,9 @@ static void write_fixed(struct writer *w, const struct shape *s, const struct fs
         write_common(w, e);
     write_u32(w, (uint32_t)e->name.len);
     if (s->ea)
-        write_u32(w, fscc_ea_size(e->ea_size));
+        write_u32(w, e->reparse_tag != 0 ? e->reparse_tag : fscc_ea_size(e->ea_size));
     if (s->tag)
-        write_u32(w, 0);
+        write_u32(w, e->reparse_tag);
     if (!s->id_last)
         write_ids(w, s->ids, e->file_id);
     if (s->short_name) {

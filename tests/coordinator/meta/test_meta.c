@@ -100,8 +100,13 @@ static void fill_open(struct stream *s, Fl__Command *c)
 {
     static const uint32_t accesses[] = {FILE_ALL_ACCESS, MAXIMUM_ALLOWED, FILE_READ_DATA,
                                         FILE_WRITE_DATA | ACCESS_DELETE, GENERIC_READ};
-    static const uint32_t options[] = {
-        0, 0, 0, FILE_DIRECTORY_FILE, FILE_DELETE_ON_CLOSE, FILE_NON_DIRECTORY_FILE};
+    static const uint32_t options[] = {0,
+                                       0,
+                                       0,
+                                       FILE_DIRECTORY_FILE,
+                                       FILE_DELETE_ON_CLOSE,
+                                       FILE_NON_DIRECTORY_FILE,
+                                       FILE_OPEN_REPARSE_POINT};
     Fl__Open *o = make(s, sizeof(*o));
     fl__open__init(o);
     o->volume = 1 + (pick(s, 40) == 0);
@@ -148,6 +153,29 @@ static void fill_watch(struct stream *s, Fl__Command *c)
     w->tree = pick(s, 2) == 0;
     c->body_case = FL__COMMAND__BODY_WATCH;
     c->watch = w;
+}
+
+static void fill_reparse(struct stream *s, Fl__Command *c)
+{
+    /* Two owners; the first one's is a symbolic link. */
+    static const struct slice points[] = {
+        {(const uint8_t *)"\x0c\0\0\xa0\x0e\0\0\0\0\0\2\0\0\0\0\0\1\0\0\0x\0", 22},
+        {(const uint8_t *)"\x0c\0\0\xa0\0\0\0\0", 8},
+        {(const uint8_t *)"\x23\0\0\x80\2\0\0\0yz", 10},
+        {(const uint8_t *)"\x23\0\0\x80\0\0\0\0", 8}};
+    Fl__SetReparse *set = make(s, sizeof(*set));
+    Fl__DeleteReparse *delete = make(s, sizeof(*delete));
+    fl__set_reparse__init(set);
+    fl__delete_reparse__init(delete);
+    set->open_id = delete->open_id = some_open(s);
+    set->data = delete->data = pb_bytes(points[pick(s, array_len(points))]);
+    set->token = &s->r->token;
+    bool gone = pick(s, 3) == 0;
+    c->body_case = gone ? FL__COMMAND__BODY_DELETE_REPARSE : FL__COMMAND__BODY_SET_REPARSE;
+    if (gone)
+        c->delete_reparse = delete;
+    else
+        c->set_reparse = set;
 }
 
 static void fill_change(struct stream *s, Fl__Command *c)
@@ -361,7 +389,10 @@ static void next_command(struct stream *s, Fl__Command *c)
     } else if (kind < 70) {
         fill_size(s, c);
     } else if (kind < 72) {
-        fill_watch(s, c);
+        if (pick(s, 2) == 0)
+            fill_watch(s, c);
+        else
+            fill_reparse(s, c);
     } else if (kind < 77) {
         fill_change(s, c);
     } else if (kind < 83) {
