@@ -64,6 +64,20 @@ done
 as_host() { KRB5CCNAME=$work/hv1 alice sofs.ad.test vms 'mkdir hv1; put three hv1\disk; ls hv1\*'; }
 check 'a computer account does the same' as_host
 
+# --- how long: tickets of a few seconds, and what a session may when its own has ended
+expire() { # all at once: each waits for the end of a ticket
+    local test pids=() bad=0
+    for test in 1n 1s 1e 2s 2e _disconnect; do
+        timeout 90 smbtorture //sofs.ad.test/general -s "$ad/client.conf" --use-kerberos=required \
+            -U 'alice@AD.TEST%Alice-Passw0rd' "smb2.session.expire$test" >"$work/expire$test" 2>&1 &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || bad=1; done
+    grep -h -A1 '^\(success\|failure\|error\|skip\):' "$work"/expire*
+    return $bad
+}
+check 'sessions end with their tickets, are renewed, or logged off' expire
+
 # --- whose what is
 acl() { # CACHE SHARE FILE [smbcacls options]
     local cache=$work/$1 share=$2 file=$3
