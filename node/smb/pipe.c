@@ -121,8 +121,10 @@ static void read_message(struct smb *s, struct smb_request *r)
     struct writer data = writer_of(bytes, max);
     size_t more = 0;
     ntstatus status = rpc_pipe_read(o->pipe, &data, max, &more);
-    bool may_sleep = r->last_part && r->async_id == 0 && r->conn->parked < SMB_PARKED_MAX;
-    if (status == STATUS_PIPE_EMPTY && may_sleep) {
+    bool may_sleep = status == STATUS_PIPE_EMPTY && r->last_part && r->async_id == 0;
+    if (may_sleep && r->conn->parked >= SMB_PARKED_MAX) {
+        status = STATUS_INSUFFICIENT_RESOURCES; /* [MS-SMB2] 3.3.4.2 */
+    } else if (may_sleep) {
         r->on_idle = read_message;
         request_park(s, r);
         return;

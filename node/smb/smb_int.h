@@ -42,7 +42,8 @@
 #define SMB_ARENA_MAX (4u << 20) /* memory of one request */
 #define SMB_PARTS_MAX 256u       /* of one compound */
 #define SMB_INLINE_MAX 65536u    /* longest READ body copied to stand amid a compound */
-#define SMB_PARKED_MAX 512u      /* sleeping requests of one connection, as Windows <209> */
+#define SMB_PARKED_MAX                                                                             \
+    511u /* sleeping requests of a connection: <209> says 512, Windows one less */
 #define SMB_SECOND UINT64_C(1000000000)
 #define SMB_INTERIM_NS (SMB_SECOND / 2) /* STATUS_PENDING is due after this */
 #define SMB_META_NS (50 * SMB_SECOND)   /* the coordinator's answer is given up after this */
