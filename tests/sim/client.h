@@ -50,7 +50,7 @@ struct client_lock {
     uint32_t file;
     uint64_t offset, len;
     bool exclusive;
-    uint64_t message_id;        /* of the LOCK */
+    uint64_t message_id;        /* of what is asked */
     uint64_t from_ns, until_ns; /* granted; the unlock was sent */
 };
 

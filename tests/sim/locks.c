@@ -49,6 +49,7 @@ static void give_up(struct client *c)
     if (!client_request(c, &(struct ask){CALL_UNLOCK, SMB2_LOCK, 0}, &begun))
         return;
     c->lock.state = LOCK_LEAVING;
+    c->lock.message_id = c->message_id - 1;
     c->lock.until_ns = c->w->now_ns;
     put(c, &begun, SMB2_LOCKFLAG_UNLOCK);
 }
@@ -76,6 +77,9 @@ void locks_look(struct client *c)
 bool locks_answered(struct client *c, const struct call *call, ntstatus status)
 {
     struct client_lock *l = &c->lock;
+    /* The file was closed meanwhile, and the lock with it. */
+    if (l->message_id != call->message_id || (l->state != LOCK_ASKED && l->state != LOCK_LEAVING))
+        return status != STATUS_FILE_NOT_AVAILABLE;
     if (call->kind == CALL_LOCK) {
         l->state = status == STATUS_OK ? LOCK_HELD : LOCK_NONE;
         l->from_ns = c->w->now_ns;
