@@ -253,7 +253,7 @@ ntstatus apply_lock(struct work *w, const Fl__Lock *c)
     if (status == STATUS_INSUFFICIENT_RESOURCES || status == STATUS_PENDING)
         return status;
     if (status == STATUS_OK)
-        status = wait_for_others(w, j.inode);
+        status = wait_for_others_anew(w, j.inode);
     if (status == STATUS_PENDING || status == STATUS_INSUFFICIENT_RESOURCES) {
         give_back(w->m, &j);
         return status;

@@ -569,6 +569,9 @@ ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c);
  * yes, and the command now waits. Else it is refused. The last thing before a handler's second
  * half. */
 ntstatus wait_for_others(struct work *w, struct inode *i);
+/* The same, and also those that have let go are asked again: what they have begun since must end.
+ */
+ntstatus wait_for_others_anew(struct work *w, struct inode *i);
 /* The same for these nodes, which may include the asker's. */
 ntstatus wait_for_slots(struct work *w, struct inode *i, uint64_t slots);
 /* The command waits in `waits`, whatever that list belongs to, until wait_wake. STATUS_PENDING, or

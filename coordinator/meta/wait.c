@@ -105,18 +105,20 @@ static void ask(struct work *w, struct invalidation *inv, uint64_t slots)
     inv->asked |= slots;
 }
 
-ntstatus wait_for_others(struct work *w, struct inode *i)
-{
-    return w->node == NULL ? STATUS_OK : wait_for_slots(w, i, inode_slots(i) & ~slot_bit(w->node));
-}
+/* Which nodes must let go: of what they keep, or also of what they have begun since (`anew`). */
+struct nodes_wanted {
+    uint64_t slots;
+    bool anew;
+};
 
-ntstatus wait_for_slots(struct work *w, struct inode *i, uint64_t slots)
+static ntstatus wait_for_nodes(struct work *w, struct inode *i, struct nodes_wanted wanted)
 {
     struct invalidation *inv = i->invalidation;
     const struct invalidation *over = w->resumed == NULL ? NULL : w->resumed->invalidation;
     if (w->node == NULL || (over != NULL && over->inode == i))
         return STATUS_OK;
-    uint64_t others = inv != NULL ? slots & ~inv->clean : slots;
+    bool clean_will_do = inv != NULL && !wanted.anew;
+    uint64_t others = clean_will_do ? wanted.slots & ~inv->clean : wanted.slots;
     if (others == 0)
         return STATUS_OK;
     struct invalidation *fresh = inv == NULL ? mem_alloc(w->m->mem, sizeof(*fresh)) : NULL;
@@ -137,12 +139,33 @@ ntstatus wait_for_slots(struct work *w, struct inode *i, uint64_t slots)
         invalidation_insert(w->m, inv);
         i->invalidation = inv;
     }
+    inv->clean &= ~others;
     inv->wait_count++;
     v->invalidation = inv;
     v->blocked = others;
     wait_add(v, &inv->waits);
     ask(w, inv, others & ~inv->asked);
     return STATUS_PENDING;
+}
+
+static uint64_t others_of(const struct work *w, const struct inode *i)
+{
+    return w->node == NULL ? 0 : inode_slots(i) & ~slot_bit(w->node);
+}
+
+ntstatus wait_for_others(struct work *w, struct inode *i)
+{
+    return wait_for_slots(w, i, others_of(w, i));
+}
+
+ntstatus wait_for_others_anew(struct work *w, struct inode *i)
+{
+    return wait_for_nodes(w, i, (struct nodes_wanted){others_of(w, i), true});
+}
+
+ntstatus wait_for_slots(struct work *w, struct inode *i, uint64_t slots)
+{
+    return wait_for_nodes(w, i, (struct nodes_wanted){slots, false});
 }
 
 /* Only `slots` can still block. */

@@ -351,6 +351,30 @@ static void test_two_at_a_time(void **state)
     rig_end(&l.r);
 }
 
+/* A node that has let go for one lock may have begun a write since, which another lock forbids. */
+static void test_who_has_let_go_is_asked_again(void **state)
+{
+    (void)state;
+    struct locking l;
+    setup_two_nodes(&l);
+    struct rig *r = &l.r;
+    (void)rig_create(r, 3, "f");
+    assert_null(rig_lock(r, 1, l.one, (struct span){0, 10, EXCLUSIVE}, (struct lock_ask){0}));
+    uint64_t first = r->sequence[1], ticket = ticket_for(r, 2);
+    rig_invalidated(r, 2, ticket);
+    assert_int_equal(rig_access(r, l.two, (struct span){20, 10, true}), STATUS_OK);
+    assert_null(rig_lock(r, 1, l.one, (struct span){20, 10, EXCLUSIVE}, (struct lock_ask){0}));
+    assert_int_equal(ticket_for(r, 2), ticket);
+    assert_int_equal(ticket_for(r, 3), 0); /* it has not answered the first time */
+    rig_reload(r);
+    rig_invalidated(r, 3, ticket);
+    assert_int_equal(completed(r, 1, first), STATUS_OK);
+    assert_int_equal(completed(r, 1, first + 1), STATUS_PENDING);
+    rig_invalidated(r, 2, ticket);
+    assert_int_equal(completed(r, 1, first + 1), STATUS_OK);
+    rig_end(r);
+}
+
 static void test_waiting(void **state)
 {
     (void)state;
@@ -523,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_others_let_go_first),
         cmocka_unit_test(test_two_at_a_time),
+        cmocka_unit_test(test_who_has_let_go_is_asked_again),
         cmocka_unit_test(test_waiting),
         cmocka_unit_test(test_waiting_for_another_node),
         cmocka_unit_test(test_waiting_ends),
