@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct rpc_service *const services[] = {&srvsvc_service, &wkssvc_service,
-                                                     &lsarpc_service};
+                                                     &lsarpc_service, &samr_service};
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
 

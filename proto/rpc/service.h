@@ -171,7 +171,7 @@ struct rpc_service {
     uint32_t handler_count;
 };
 
-extern const struct rpc_service srvsvc_service, wkssvc_service, lsarpc_service;
+extern const struct rpc_service srvsvc_service, wkssvc_service, lsarpc_service, samr_service;
 
 /* By the name of its pipe, in any case, with or without "PIPE\"; NULL: there is none. */
 const struct rpc_service *rpc_service_find(const char *pipe);

@@ -83,6 +83,10 @@ says 'unknown ones do not' unknown rpc 1 lookupsids S-1-5-21-9-9-9-500
 check 'names have SIDs' both 'S-1-5-32-545' 'user1 S-1-5-21' rpc 1 lookupnames Users user1
 says 'unknown ones do not' UNKNOWN rpc 1 lookupnames nobody user1
 check 'privileges are named' both SeBackupPrivilege SeSecurityPrivilege rpc 1 enumprivs
+check 'users are listed' both 'user:.admin.' 'user:.user1.' rpc 1 enumdomusers
+says 'not to everybody' ACCESS_DENIED user_rpc enumdomusers
+check 'and described' both 'User Name.*admin' 'user_rid :.0x3e8' rpc 1 queryuser 1000
+check 'with their group' both 'rid:.0x201' . rpc 1 queryusergroups 1000
 acl() { smbclient //127.0.0.11/general -U "admin%$password" -c 'mkdir acl' && smbcacls //127.0.0.11/general acl -U "admin%$password"; }
 check 'a descriptor is shown with names' both 'BUILTIN.Administrators:ALLOWED' 'CREATOR OWNER:ALLOWED' acl
 

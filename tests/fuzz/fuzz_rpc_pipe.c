@@ -17,7 +17,7 @@ static void put(struct rpc_pipe *p, struct slice data, const struct rpc_facts *f
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"srvsvc", "wkssvc", "lsarpc"};
+    static const char *const names[] = {"srvsvc", "wkssvc", "lsarpc", "samr"};
     uint8_t *copy = malloc(size ? size : 1), out[512];
     memcpy(copy, data, size);
     struct mem mem;

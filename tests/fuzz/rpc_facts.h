@@ -61,8 +61,9 @@ static inline int fuzz_call(const struct rpc_service *service, const uint8_t *da
     memcpy(copy, data + 2, size - 2);
     struct mem mem;
     struct arena scratch;
-    /* One handle is open: slot 0, number 1. */
-    struct rpc_handles handles = {.last = 1, .slots = {{.number = 1, .kind = 1}}};
+    /* One handle is open: slot 0, number 1; of a kind that the second byte says. */
+    struct rpc_handles handles = {.last = 1, .slots = {{.number = 1}}};
+    handles.slots[0].kind = 1 + (data[1] >> 1 & 3);
     struct rpc_facts facts = fuzz_facts((data[1] & 1) != 0);
     mem_heap_init(&mem, 32 << 20);
     arena_init(&scratch, &mem, 8 << 20);
