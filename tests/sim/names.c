@@ -173,6 +173,45 @@ static void mark(struct client *c, const struct names_open *open)
     set(c, open, FILE_DISPOSITION_INFORMATION, slice_of(&byte, 1));
 }
 
+/* The folder itself, to list it: nobody minds. */
+static void open_folder(struct client *c)
+{
+    struct writer w;
+    if (!client_request(c, &(struct ask){CALL_NAMES, SMB2_CREATE, 0}, &w))
+        return;
+    struct smb_create_req req = {.impersonation = SMB2_IMPERSONATION_IMPERSONATION,
+                                 .desired_access = SYNCHRONIZE | FILE_READ_DATA,
+                                 .share_access =
+                                     FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                 .disposition = FILE_OPEN,
+                                 .options = FILE_DIRECTORY_FILE};
+    smb_create_req_encode(&w, &req);
+    client_sent(c, &w);
+    c->names.busy = true;
+    c->names.folder.state = NAMES_OPENING;
+}
+
+static void list(struct client *c)
+{
+    char text[32];
+    uint8_t bytes[64];
+    struct writer w, pattern = writer_of(bytes, sizeof bytes);
+    if (!client_request(c, &(struct ask){CALL_NAMES, SMB2_QUERY_DIRECTORY, 4096}, &w))
+        return;
+    (void)snprintf(text, sizeof text, "names-%u-*", c->names.space);
+    for (const char *at = text; *at != '\0'; at++)
+        write_u16(&pattern, (uint16_t)*at);
+    (void)op_new(c, NAMES_LIST, 0);
+    struct smb_query_directory_req req = {.info_class = FILE_NAMES_INFORMATION,
+                                          .flags = SMB2_RESTART_SCANS,
+                                          .file_id = id_of(&c->names.folder),
+                                          .output_length = 4096,
+                                          .pattern = written(&pattern)};
+    smb_query_directory_req_encode(&w, &req);
+    client_sent(c, &w);
+    c->names.busy = true;
+}
+
 static void use(struct client *c, struct names_open *open)
 {
     uint8_t access = space_of(c)->ops[open->op].access;
@@ -198,6 +237,13 @@ void names_next(struct client *c)
             slot = i; /* it must be closed */
     struct names_open *open = &c->names.opens[slot];
     oracle_of(c)->operations++;
+    if (begin && chance(c->w, 150)) {
+        if (c->names.folder.state == NAMES_OPEN)
+            list(c);
+        else
+            open_folder(c);
+        return;
+    }
     if (open->state == NAMES_SHUT && begin)
         create(c, slot);
     else if (open->state == NAMES_OPEN && begin)
@@ -208,18 +254,59 @@ void names_next(struct client *c)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static bool says_something(ntstatus status)
+static bool says_something(const struct names_op *op, ntstatus status)
 {
+    if (op->kind == NAMES_LIST)
+        return status == STATUS_OK || status == STATUS_NO_SUCH_FILE;
     return status == STATUS_OK || status == STATUS_OBJECT_NAME_NOT_FOUND ||
            status == STATUS_OBJECT_NAME_COLLISION || status == STATUS_SHARING_VIOLATION ||
            status == STATUS_DELETE_PENDING || status == STATUS_ACCESS_DENIED;
 }
 
+/* [MS-FSCC] 2.4.33: the names end in letters. */
+static uint32_t names_listed(struct slice msg)
+{
+    struct slice entries;
+    uint32_t found = 0;
+    must(smb_output_decode(msg, &entries) == STATUS_OK);
+    for (;;) {
+        struct reader r = reader_of(entries);
+        uint32_t next = read_u32(&r);
+        read_skip(&r, 4);
+        struct slice name = read_slice(&r, read_u32(&r));
+        must(!r.bad && name.len > 2 && next <= entries.len);
+        uint32_t which = (uint32_t)(name.at[name.len - 2] - 'a');
+        must(which < NAMES_IN_SPACE && (found >> which & 1) == 0);
+        found |= 1u << which;
+        if (next == 0)
+            return found;
+        entries = slice_of(entries.at + next, entries.len - next);
+    }
+}
+
+static bool folder_answered(struct client *c, ntstatus status, struct slice msg)
+{
+    struct smb_create_rsp rsp;
+    c->names.busy = false;
+    if (status != STATUS_OK)
+        return false;
+    must(smb_create_rsp_decode(msg, &rsp) == STATUS_OK);
+    c->names.folder =
+        (struct names_open){NAMES_OPEN, 0, rsp.file_id.persistent, rsp.file_id.volatile_};
+    return true;
+}
+
 bool names_answered(struct client *c, const struct call *call, ntstatus status, struct slice msg)
 {
+    if (c->names.folder.state == NAMES_OPENING)
+        return folder_answered(c, status, msg);
     struct names_op *op = &space_of(c)->ops[c->names.op];
-    if (!says_something(status))
+    if (!says_something(op, status))
         return false;
+    if (op->kind == NAMES_LIST && status == STATUS_OK)
+        op->size_seen = names_listed(msg);
+    if (op->kind == NAMES_LIST)
+        status = STATUS_OK;
     c->names.busy = false;
     op->answered = true;
     op->status = status;
@@ -261,6 +348,7 @@ void names_left(struct client *c)
         op->begin_ns = n->alive_ns > made ? n->alive_ns : made;
     }
     memset(n->opens, 0, sizeof n->opens);
+    n->folder = (struct names_open){0};
     n->busy = false;
     n->alive_ns = 0;
 }
@@ -269,7 +357,8 @@ void names_left(struct client *c)
 
 static void tell(const struct world *w, const struct names_space *p)
 {
-    static const char *const kinds[] = {"CREATE", "CLOSE", "end", "DELETE", "RENAME", "SIZE"};
+    static const char *const kinds[] = {"CREATE", "CLOSE", "end", "DELETE",
+                                        "RENAME", "SIZE",  "LIST"};
     for (uint32_t i = 0; i < p->count; i++) {
         const struct names_op *op = &p->ops[i];
         world_tell(w,

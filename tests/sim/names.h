@@ -1,7 +1,7 @@
 #pragma once
 /* Names: what clients on different nodes do to a few files in one folder (make, open with share
- * modes, delete, rename, cut to a size, close) must look as if it had been done by one after the
- * other, each at some moment between its request and its answer, by the rules of [MS-FSA].
+ * modes, delete, rename, cut to a size, list, close) must look as if it had been done by one after
+ * the other, each at some moment between its request and its answer, by the rules of [MS-FSA].
  *
  *   names.c        a client's part: what it does, what was answered       names_model.c  the rules
  *   names_check.c  is there such an order? (Wing and Gong's search, with Lowe's memory of where it
@@ -24,7 +24,15 @@ enum {
     NAMES_OPENS_MAX = 3,  /* of one client */
 };
 
-enum names_kind { NAMES_CREATE, NAMES_CLOSE, NAMES_END, NAMES_DELETE, NAMES_RENAME, NAMES_SIZE };
+enum names_kind {
+    NAMES_CREATE,
+    NAMES_CLOSE,
+    NAMES_END,
+    NAMES_DELETE,
+    NAMES_RENAME,
+    NAMES_SIZE,
+    NAMES_LIST
+};
 
 enum { NAMES_READ = 1, NAMES_WRITE = 2, NAMES_REMOVE = 4 }; /* access and sharing */
 
@@ -37,7 +45,7 @@ struct names_op {
     uint32_t size;                         /* SIZE */
     bool answered;
     ntstatus status;
-    uint32_t action, size_seen; /* of an answered CREATE */
+    uint32_t action, size_seen; /* of an answered CREATE; of LIST: a bit for each name */
     uint64_t begin_ns, end_ns;  /* end: UINT64_MAX without an answer */
 };
 
@@ -92,6 +100,7 @@ struct names_client {
     uint32_t space;
     bool busy; /* an operation is under way: */
     uint8_t op;
+    struct names_open folder; /* for listing; open or opening without being written down */
     struct names_open opens[NAMES_OPENS_MAX];
     uint64_t alive_ns; /* the node surely had our session then */
 };

@@ -39,6 +39,8 @@ static bool as_answered(const struct names_op *op, const struct names_result *r)
         return true;
     if (op->status != r->status)
         return false;
+    if (op->kind == NAMES_LIST)
+        return op->size_seen == r->size;
     return op->kind != NAMES_CREATE || op->status != STATUS_OK ||
            (op->action == r->action && op->size_seen == r->size);
 }

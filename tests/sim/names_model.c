@@ -111,6 +111,11 @@ bool names_apply(struct names_state *s, const struct names_op *ops, uint32_t i,
         create(s, ops, i, out);
         return true;
     }
+    if (op->kind == NAMES_LIST) { /* what is marked is there until it goes */
+        for (uint32_t name = 0; name < NAMES_IN_SPACE; name++)
+            out->size |= s->file_at[name] < 0 ? 0 : 1u << name;
+        return true;
+    }
     int8_t file = s->file_of[op->open];
     if (file < 0)
         return false;
@@ -124,7 +129,8 @@ bool names_apply(struct names_state *s, const struct names_op *ops, uint32_t i,
     }
     case NAMES_RENAME: out->status = rename_to(s, file, op); break;
     case NAMES_SIZE: s->size[file] = op->size; break;
-    case NAMES_CREATE: must(!"handled above");
+    case NAMES_CREATE:
+    case NAMES_LIST: must(!"handled above");
     }
     return true;
 }
