@@ -20,7 +20,7 @@ static ntstatus refuse(const struct smb_request *r)
 static void count(struct smb_request *r, struct smb_open *o)
 {
     o->outstanding++;
-    r->sequence = o->channel_sequence;
+    r->sequence = o->sequence_round;
     r->in_sequence = true;
 }
 
@@ -36,6 +36,7 @@ ntstatus sequence_begin(struct smb_request *r, struct smb_open *o)
         o->outstanding_before += o->outstanding;
         o->outstanding = 0;
         o->channel_sequence = r->header.channel_sequence;
+        o->sequence_round++; /* the number itself wraps, and may come back to what it was */
     }
     if (replay && o->outstanding_before > 0)
         return refuse(r);
@@ -48,7 +49,7 @@ void sequence_end(struct smb_request *r, struct smb_open *o)
     if (!r->in_sequence)
         return;
     r->in_sequence = false;
-    uint32_t *n = r->sequence == o->channel_sequence ? &o->outstanding : &o->outstanding_before;
+    uint32_t *n = r->sequence == o->sequence_round ? &o->outstanding : &o->outstanding_before;
     must(*n > 0);
     (*n)--;
 }

@@ -239,7 +239,7 @@ struct smb_open {
     uint8_t oplock_level; /* SMB2_OPLOCK_LEVEL_*, as it was granted or acknowledged last */
     bool has_oplock;      /* in smb.oplock_by_id */
     uint64_t lease_id;    /* what FileInfo.cached_by calls it; 0: it has none */
-    uint32_t outstanding, outstanding_before;
+    uint32_t outstanding, outstanding_before, sequence_round; /* round: of channel_sequence */
 };
 
 enum smb_request_state {
@@ -301,7 +301,7 @@ struct smb_request {
     handle session_at, tree_at, open_at;
     bool uncertain;    /* it changes bytes that others may begin to cache meanwhile (lease.h) */
     bool meta_waits;   /* the command waits at the coordinator; CANCEL reaches it there */
-    uint16_t sequence; /* in_sequence: counted in the open's outstanding requests by this number */
+    uint32_t sequence; /* in_sequence: counted in the open's requests of this sequence_round */
     bool in_sequence;
     bool verified;  /* the part is signed, and by whom it says */
     bool size_held; /* counted in the inode's writes_busy until the part ends */

@@ -361,6 +361,29 @@ static void test_replay_after_the_old_one(void **state)
     assert_int_equal(client_call(&second), STATUS_OK);
 }
 
+/* The number wraps, and comes round to what it was while a request of that time still waits. */
+static void test_sequence_comes_round(void **state)
+{
+    static const uint16_t numbers[] = {0x7000, 0xE000, 0};
+    (void)state;
+    struct smb_file_id id;
+    client_ready(&cl, &rig, SMB_DIALECT_311);
+    assert_int_equal(client_create(&cl, "file", &id), STATUS_OK);
+    assert_int_equal(client_bind(&second, &cl), STATUS_OK);
+    rig.hold_io = true;
+    put_write(&cl, id, 0);
+    client_send(&cl);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+        second.channel_sequence = numbers[i];
+        put_write(&second, id, SMB2_FLAGS_REPLAY_OPERATION);
+        assert_int_equal(client_call(&second), STATUS_FILE_NOT_AVAILABLE);
+    }
+    rig.hold_io = false;
+    rig_answer(&rig, STATUS_OK);
+    put_write(&second, id, SMB2_FLAGS_REPLAY_OPERATION);
+    assert_int_equal(client_call(&second), STATUS_OK);
+}
+
 static void test_no_sequence_before_3(void **state)
 {
     (void)state;
@@ -431,21 +454,14 @@ static void test_interfaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_two_channels),
-        T(test_loss_of_a_channel),
-        T(test_loss_amid_a_request),
-        T(test_logoff_ends_all_channels),
-        T(test_renewal_by_a_channel),
-        T(test_most_channels),
-        T(test_other_connections),
-        T(test_other_people),
-        T(test_signature_of_a_binding),
-        T(test_no_such_session),
-        T(test_states_of_a_session),
-        T(test_channel_sequence),
-        T(test_replay_after_the_old_one),
-        T(test_no_sequence_before_3),
-        T(test_interfaces),
+        T(test_two_channels),           T(test_loss_of_a_channel),
+        T(test_loss_amid_a_request),    T(test_logoff_ends_all_channels),
+        T(test_renewal_by_a_channel),   T(test_most_channels),
+        T(test_other_connections),      T(test_other_people),
+        T(test_signature_of_a_binding), T(test_no_such_session),
+        T(test_states_of_a_session),    T(test_channel_sequence),
+        T(test_sequence_comes_round),   T(test_replay_after_the_old_one),
+        T(test_no_sequence_before_3),   T(test_interfaces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
