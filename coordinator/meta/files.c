@@ -360,6 +360,7 @@ ntstatus apply_set_sparse(struct work *w, const Fl__SetSparse *c)
     f->attributes = c->sparse ? others | FILE_ATTRIBUTE_SPARSE_FILE : others;
     if (f->attributes != before) {
         inode_changed(w, f);
+        notify_later(f, FILE_NOTIFY_CHANGE_ATTRIBUTES); /* 2.1.5.10.38 */
         inode_tell_others(w, f);
     }
     reply_info(w, o->inode);

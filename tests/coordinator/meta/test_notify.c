@@ -131,6 +131,19 @@ static void test_changes(void **state)
     TOLD(&rig, "22f:s 12d\\f:s");
 }
 
+static void test_sparse(void **state)
+{
+    (void)state;
+    uint64_t f = rig_create(&rig, 3, "d\\f");
+    Fl__SetSparse s = FL__SET_SPARSE__INIT;
+    s.open_id = f, s.sparse = true;
+    RIG_COMMAND(SET_SPARSE, set_sparse, &s);
+    assert_int_equal(rig_apply(&rig, 3, &command)->status, STATUS_OK);
+    TOLD(&rig, "");
+    rig_close(&rig, 3, f);
+    TOLD(&rig, "2mf 1md\\f");
+}
+
 static void test_filter(void **state)
 {
     (void)state;
@@ -292,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_changes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sparse, setup, teardown),
         cmocka_unit_test_setup_teardown(test_filter, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_marked, setup, teardown),
