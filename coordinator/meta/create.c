@@ -382,6 +382,8 @@ static ntstatus open_existing(struct work *w, struct create *cr)
 
     leases_break(w, i, cr->use, cr->caching.held);
     if (over)
+        leases_break_entries(w, cr->place.inode->parent);
+    if (over)
         overwrite(w, cr, fresh);
     cr->action = !over                              ? FILE_OPENED
                  : c->disposition == FILE_SUPERSEDE ? FILE_SUPERSEDED
@@ -473,7 +475,8 @@ static ntstatus create_new(struct work *w, struct create *cr)
     struct inode *s = named ? inode_new(w->m, cr->place.stream, false, NULL) : NULL;
     cr->open = open_new(w);
     bool room = lease_take(w, &cr->caching) &&
-                notify_prepare(w, 0, notify_count_in(cr->place.parent) * (named ? 2 : 1));
+                notify_prepare(w, lease_notices(cr->place.parent),
+                               notify_count_in(cr->place.parent) * (named ? 2 : 1));
     status = i == NULL || (named && s == NULL) || cr->open == NULL || !room
                  ? STATUS_INSUFFICIENT_RESOURCES
                  : ea_merged(w, (struct slice){0}, pb_slice(cr->c->ea), &cr->ea);
@@ -540,6 +543,7 @@ ntstatus apply_open(struct work *w, const Fl__Open *c)
     bool directory = cr.directory && cr.place.stream.len == 0;
     if (status == STATUS_OK)
         status = lease_ask(w, &cr.caching, cr.target, directory);
+    lease_author(w, NULL, c);
     if (status != STATUS_OK)
         return status;
     if (cr.target != NULL)

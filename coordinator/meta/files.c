@@ -78,7 +78,8 @@ void inode_unlink(struct work *w, struct inode *i)
 
 size_t unlink_notices(const struct meta *m, const struct inode *i)
 {
-    return reclaim_notices(m, i->volume) * (1 + (size_t)i->streams.count);
+    size_t reclaimed = reclaim_notices(m, i->volume) * (1 + (size_t)i->streams.count);
+    return reclaimed + lease_entry_notices(i);
 }
 
 void inode_resize(struct inode *i, uint64_t size)
@@ -102,6 +103,7 @@ void directory_changed(struct work *w, struct inode *directory)
 {
     directory->write_time = w->now;
     inode_changed(w, directory);
+    leases_break_entries(w, directory);
 }
 
 uint64_t inode_slots(const struct inode *i)
@@ -205,6 +207,8 @@ static void modified(struct work *w, struct open *o)
     notify_written(o->inode, true);
     uint64_t before = f->change_time;
     inode_changed(w, f);
+    lease_author(w, o, NULL);
+    leases_break_entries(w, f->parent);
     if (o->user_change_time)
         f->change_time = before;
     o->inode->version = w->m->index;
@@ -217,7 +221,7 @@ static ntstatus change_prepare(struct work *w, const struct open *o, bool shrink
     ntstatus status = leases_wait(w, i, USE_DATA, o->lease);
     if (status != STATUS_OK)
         return status;
-    if (!outbox_reserve(w, inode_notices(i) + lease_notices(i)))
+    if (!outbox_reserve(w, inode_notices(i) + lease_notices(i) + lease_entry_notices(i)))
         return STATUS_INSUFFICIENT_RESOURCES;
     return shrinks ? wait_for_others(w, i) : STATUS_OK;
 }
@@ -316,9 +320,11 @@ ntstatus apply_set_basic(struct work *w, const Fl__SetBasic *c)
     ntstatus status = check_basic(c, i);
     if (status != STATUS_OK)
         return status;
-    if (!notify_prepare(w, inode_notices(i), notify_count(i)))
+    if (!notify_prepare(w, inode_notices(i) + lease_entry_notices(i), notify_count(i)))
         return STATUS_INSUFFICIENT_RESOURCES;
 
+    lease_author(w, o, NULL);
+    leases_break_entries(w, i->parent);
     uint32_t settable = FILE_ATTRIBUTE_SETTABLE;
     if (i->parent == NULL)
         settable &= ~(FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM);

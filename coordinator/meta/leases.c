@@ -102,18 +102,54 @@ size_t lease_notices(const struct inode *i)
     return count;
 }
 
+static void break_one(struct work *w, struct lease *l, enum cache_use use)
+{
+    struct cache_verdict v = judge(l, use);
+    if (!v.breaks)
+        return;
+    l->to = v.to; /* one that breaks already hears of it when it has acknowledged */
+    if (l->breaking)
+        return;
+    l->epoch++; /* once, however often it is told, as from Windows */
+    tell(w, l, v.to);
+}
+
 void leases_break(struct work *w, struct inode *i, enum cache_use use, const struct lease *own)
 {
     list_each (at, &i->leases) {
         struct lease *l = container_of(at, struct lease, in_inode);
-        struct cache_verdict v = judge(l, use);
-        if (is_own(l, use, own) || !v.breaks)
-            continue;
-        l->to = v.to; /* one that breaks already hears of it when it has acknowledged */
-        if (l->breaking)
-            continue;
-        l->epoch++; /* once, however often it is told, as from Windows */
-        tell(w, l, v.to);
+        if (!is_own(l, use, own))
+            break_one(w, l, use);
+    }
+}
+
+void lease_author(struct work *w, const struct open *o, const Fl__Open *c)
+{
+    const struct lease *l = o == NULL ? NULL : o->lease;
+    const Fl__Caching *asked = c == NULL || c->oplock != LEVEL_LEASE ? NULL : c->lease;
+    bool named = asked != NULL && asked->parent_key.len == sizeof(w->author.parent_key);
+    w->author.known = (l != NULL && l->has_parent) || named;
+    if (w->author.known)
+        memcpy(w->author.parent_key, l != NULL ? l->parent_key : asked->parent_key.data,
+               sizeof(w->author.parent_key));
+}
+
+size_t lease_entry_notices(const struct inode *i)
+{
+    const struct inode *directory = file_of(i)->parent;
+    return directory == NULL ? 0 : lease_notices(directory);
+}
+
+void leases_break_entries(struct work *w, struct inode *directory)
+{
+    if (directory == NULL)
+        return;
+    list_each (at, &directory->leases) {
+        struct lease *l = container_of(at, struct lease, in_inode);
+        /* As from Windows: whoever knows the key, be it another client. */
+        bool own = w->author.known && memcmp(w->author.parent_key, l->key, sizeof(l->key)) == 0;
+        if (l->version == 0 || !own)
+            break_one(w, l, USE_ENTRIES);
     }
 }
 

@@ -37,6 +37,13 @@ struct lease {
     uint8_t to;    /* while it breaks: what it is to become; part of `sent` */
 };
 
+/* Whose change it is to those who cache the directory it shows in: the key that its author gave the
+ * directory's lease. [MS-FSA] 2.1.4.12.2. */
+struct lease_author {
+    bool known;
+    uint8_t parent_key[16];
+};
+
 /* What an Open asks for, on its way through the two halves. */
 struct lease_asking {
     const Fl__Open *c;
@@ -73,6 +80,14 @@ size_t lease_notices(const struct inode *i);
 ntstatus leases_wait(struct work *w, struct inode *i, enum cache_use use, const struct lease *own);
 /* In the second half: all that `use` breaks is told so. Notices are reserved: lease_notices. */
 void leases_break(struct work *w, struct inode *i, enum cache_use use, const struct lease *own);
+/* The command's changes are made for this open, or by what this Open asks for (either may be NULL).
+ */
+void lease_author(struct work *w, const struct open *o, const Fl__Open *c);
+/* In the second half: an entry of the directory, or what it says of a file, has changed. Notices
+ * are reserved: lease_notices of the directory. `directory` may be NULL. */
+void leases_break_entries(struct work *w, struct inode *directory);
+/* Notices for that, of the directory where the file lies. */
+size_t lease_entry_notices(const struct inode *i);
 /* The same as leases_wait for the first file with cached handles below the directory `i`. */
 ntstatus leases_wait_below(struct work *w, struct inode *i);
 /* FileInfo.cached_by. */

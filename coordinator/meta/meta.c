@@ -217,6 +217,7 @@ static struct done *resume(const struct work *by, struct wait *v)
     struct arena *a = by->a;
     struct work w = *by;
     w.node = v->node, w.resumed = v, w.now = v->now, w.answer = NULL;
+    w.author.known = false;
     Fl__Command *c = pb_unpack(&fl__command__descriptor, blob_slice(&v->command), a);
     struct done *d = arena_alloc(a, sizeof(*d));
     ntstatus status = STATUS_INSUFFICIENT_RESOURCES;

@@ -290,13 +290,14 @@ struct work {
     const Fl__Command *command;
     struct outbox *box;
     struct answer *answer;
-    struct node *node;     /* who asks; NULL: an administrator or the leader */
-    struct wait *resumed;  /* the wait that ended, when the command is applied anew */
-    uint64_t *lost;        /* room for ids of opens_lost_commit */
-    size_t watch_left;     /* notices reserved for those who watch (notify.h) */
-    uint64_t watch_missed; /* slots of the nodes that were told to look for themselves */
-    uint64_t now;          /* when the command came */
-    uint64_t clock;        /* when it is applied: later, if it has waited */
+    struct node *node;          /* who asks; NULL: an administrator or the leader */
+    struct wait *resumed;       /* the wait that ended, when the command is applied anew */
+    uint64_t *lost;             /* room for ids of opens_lost_commit */
+    size_t watch_left;          /* notices reserved for those who watch (notify.h) */
+    uint64_t watch_missed;      /* slots of the nodes that were told to look for themselves */
+    uint64_t now;               /* when the command came */
+    uint64_t clock;             /* when it is applied: later, if it has waited */
+    struct lease_author author; /* whose change it is to those who cache the directory */
 };
 
 /* False when the arena refuses. */

@@ -84,6 +84,7 @@ static void notify_ended(struct work *w, struct inode *i, bool goes)
 void open_end(struct work *w, struct open *o)
 {
     struct inode *i = o->inode, *f = file_of(i);
+    lease_author(w, o, NULL);
     bool may_go = i->children.count == 0 && i->shares == 0 && i->parent != NULL;
     if (o->delete_on_close && may_go) {
         i->delete_pending = true;
@@ -188,7 +189,8 @@ ntstatus apply_close(struct work *w, const Fl__Close *c)
     struct open *o = open_of(w, c->open_id);
     if (o == NULL)
         return STATUS_FILE_CLOSED;
-    if (!notify_prepare(w, open_notices(w->m, o), open_watch_notices(o)))
+    size_t notices = open_notices(w->m, o) + lease_entry_notices(o->inode);
+    if (!notify_prepare(w, notices, open_watch_notices(o)))
         return STATUS_INSUFFICIENT_RESOURCES;
 
     struct inode *i = file_of(o->inode);
@@ -201,6 +203,8 @@ ntstatus apply_close(struct work *w, const Fl__Close *c)
             i->change_time = at;
         i->version = w->m->index;
         notify_written(o->inode, false);
+        lease_author(w, o, NULL);
+        leases_break_entries(w, i->parent);
     }
     /* [MS-SMB2] 3.3.5.10: the reply may have to show the attributes, as they are now. */
     reply_info(w, o->inode);

@@ -116,6 +116,7 @@ static void commit(struct work *w, struct renaming *r, uint8_t *name)
 {
     struct inode *i = r->inode;
     struct told told = notify_before(w, r);
+    lease_author(w, r->open, NULL);
     int64_t opens = (int64_t)i->opens_below;
     for (struct list *at = i->opens.next; at != &i->opens; at = at->next)
         opens++;
@@ -238,6 +239,7 @@ ntstatus apply_rename(struct work *w, const Fl__Rename *c)
         return status;
     uint8_t *name = mem_alloc(w->m->mem, r.to.name.len);
     size_t notices = inode_notices(r.inode);
+    notices += lease_notices(r.inode->parent) + lease_notices(r.to.parent);
     if (r.victim != NULL)
         notices += unlink_notices(w->m, r.victim);
     size_t told = 2 * notify_count(r.inode) + 2 * notify_count_in(r.to.parent);

@@ -249,7 +249,8 @@ static ntstatus create_in(struct work *w, struct volume *v, const Fl__Share *c)
     bool exists = why == NULL && share_by_name(m, &s->name) != NULL;
     if (why == NULL && !exists)
         why = chain_make(w, v, c->path, ch);
-    if (why == NULL && !exists && !notify_prepare(w, 1, ch->count * notify_count_in(ch->under)))
+    if (why == NULL && !exists &&
+        !notify_prepare(w, 1 + lease_notices(ch->under), ch->count * notify_count_in(ch->under)))
         why = meta_no_memory;
     if (why != NULL || exists) {
         chain_drop(m, ch);

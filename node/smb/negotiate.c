@@ -143,11 +143,12 @@ static ntstatus negotiate_311(struct smb *s, struct smb_request *r,
     return STATUS_OK;
 }
 
-/* 3.3.5.4: who does not speak of channels is not told of them. */
-static void negotiate_channels(const struct smb_conn *c, struct smb_negotiate_rsp *rsp)
+/* 3.3.5.4: who does not speak of channels, or of leases of directories, is not told of them. */
+static void negotiate_extras(const struct smb_conn *c, struct smb_negotiate_rsp *rsp)
 {
     if (rsp->dialect >= SMB_DIALECT_300)
-        rsp->capabilities |= c->client_capabilities & SMB2_GLOBAL_CAP_MULTI_CHANNEL;
+        rsp->capabilities |= c->client_capabilities &
+                             (SMB2_GLOBAL_CAP_MULTI_CHANNEL | SMB2_GLOBAL_CAP_DIRECTORY_LEASING);
 }
 
 /* 3.0 and 3.0.2 seal with AES-128-CCM when the client can. */
@@ -205,7 +206,7 @@ void cmd_negotiate(struct smb *s, struct smb_request *r)
         status = negotiate_311(s, r, &req, &rsp);
     else if (status == STATUS_OK && rsp.dialect >= SMB_DIALECT_300)
         negotiate_30(s, c, &rsp);
-    negotiate_channels(c, &rsp);
+    negotiate_extras(c, &rsp);
     if (status != STATUS_OK) {
         request_fail(s, r, status);
         return;

@@ -420,6 +420,46 @@ static void test_names_break_cached_handles(void **state)
     rig_end(&r);
 }
 
+/* What changes in a directory breaks what others have read of it, in every way it may change; but
+ * not for whoever names its lease as his file's parent. */
+static void test_entries_break_directories(void **state)
+{
+    (void)state;
+    for (int own = 0; own < 2; own++) {
+        struct rig r;
+        rig_setup(&r);
+        Fl__Caching d = asked(0, R | H, 1), f = asked(1, R | H, 1);
+        d.directory = true;
+        f.parent_key = own ? d.key : f.key;
+        struct ask dir = asking(&d, 1), file = asking(&f, 2);
+        dir.path = "d", dir.options = FILE_DIRECTORY_FILE, dir.access = FILE_LIST_DIRECTORY;
+        file.path = "d\\f";
+        uint64_t id = 0;
+        for (int change = 0; change < 6; change++) {
+            uint64_t holds = rig_must_open(&r, 1, dir);
+            if (change == 0)
+                id = rig_must_open(&r, 2, file);
+            else if (change == 1)
+                assert_int_equal(rig_set_size(&r, 2, id, 100)->status, STATUS_OK);
+            else if (change == 2)
+                assert_int_equal(rig_rename(&r, 2, id, "d\\g", false)->status, STATUS_OK);
+            else if (change == 3)
+                assert_int_equal(rig_rename(&r, 2, id, "h", false)->status, STATUS_OK);
+            else if (change == 4)
+                assert_int_equal(rig_rename(&r, 2, id, "d\\f", false)->status, STATUS_OK);
+            else
+                assert_int_equal(rig_dispose(&r, 2, id, true)->status, STATUS_OK);
+            if (change == 5)
+                rig_close(&r, 2, id);
+            assert_true((told(&r, 1) == NULL) == (own == 1));
+            if (!own)
+                assert_int_equal(told(&r, 1)->new_state, 0);
+            rig_close(&r, 1, holds);
+        }
+        rig_end(&r);
+    }
+}
+
 /* A directory whose files are open in a cache only can be renamed. */
 static void test_renaming_above_cached_handles(void **state)
 {
@@ -485,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_writers_let_go_first),
         cmocka_unit_test(test_sizes_break_what_was_read),
         cmocka_unit_test(test_names_break_cached_handles),
+        cmocka_unit_test(test_entries_break_directories),
         cmocka_unit_test(test_renaming_above_cached_handles),
         cmocka_unit_test(test_told_again),
     };
