@@ -30,6 +30,16 @@ check 'a client is told where the node is' torture smb2.multichannel.generic.int
 check 'a session has 32 channels and no more' torture smb2.multichannel.generic.num_channels
 check 'a session outlives the loss of channels, the first included' torture smb2.session.bind2
 
+# Twice: with the old session on another node, and on the same.
+come_back() { python3 "$top/tests/e2e/previous.py" 127.0.0.11 "$1" general "$password" user1; }
+python3 -c 'import impacket' 2>/dev/null || PATH=/usr/bin:$PATH
+if python3 -c 'import impacket' 2>/dev/null; then
+    check 'a session left behind on another node ends first' come_back 127.0.0.12
+    check 'so does one on the same' come_back 127.0.0.11
+else
+    echo 'skip - a session left behind ends first # python3-impacket is not installed'
+fi
+
 dev stop 1 node >/dev/null 2>&1
 printf '\n[smb]\nciphers = aes-256-gcm\nsigning = aes-gmac\n' >>"$FLOTILLA_RUN/n1/flotilla.conf"
 dev start 1 node >/dev/null 2>&1
