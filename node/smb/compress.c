@@ -4,18 +4,25 @@
 
 /* Replies below this are not worth the trouble. */
 #define COMPRESS_LEAST 4096u
+/* All requests together: a few bytes of a frame may stand for megabytes. */
+#define COMPRESS_BYTES_MAX ((size_t)256 << 20)
 
 static bool take(struct smb *s, struct smb_memory *m, size_t len)
 {
     must(m->at == NULL);
+    must(s->codec_bytes <= COMPRESS_BYTES_MAX);
+    if (len > COMPRESS_BYTES_MAX - s->codec_bytes)
+        return false;
     m->at = mem_alloc(s->mem, len);
     m->len = m->at != NULL ? len : 0;
+    s->codec_bytes += m->len;
     return m->at != NULL;
 }
 
 static void drop(struct smb *s, struct smb_memory *m)
 {
     mem_free(s->mem, m->at, m->len);
+    s->codec_bytes -= m->len;
     *m = (struct smb_memory){0};
 }
 
@@ -28,6 +35,8 @@ void compress_forget(struct smb *s, struct smb_request *r)
 const char *compress_open(struct smb *s, struct smb_request *r, struct slice *frame)
 {
     const struct smb_conn *c = r->conn;
+    if (c->bound_count == 0)
+        return "a compressed frame of nobody"; /* a stranger's few bytes cost no more than a few */
     /* 3.3.5.2.1.2: 256, the header, and the largest of what may be read, written or transacted. */
     size_t size = c->compression.count == 0
                       ? 0

@@ -364,7 +364,8 @@ struct smb {
     struct list done;  /* requests freed when the next step begins */
     struct list spare; /* requests with their arenas warm */
     void *codec_scratch;
-    struct arena step; /* effects that belong to no request; reset when the next step begins */
+    size_t codec_bytes; /* of all requests' `plain` and `packed` */
+    struct arena step;  /* effects that belong to no request; reset when the next step begins */
     uint64_t next_auth_context, next_pipe_id;
     struct trace trace;
     struct smb_stats stats;

@@ -176,6 +176,72 @@ static void test_junk(void **state)
     }
 }
 
+/* A whole ECHO, compressed as NONE, from somebody who may be anybody. */
+static void test_before_logon(void **state)
+{
+    (void)state;
+    client_connect(&cl, &rig);
+    cl.compression = everything;
+    assert_int_equal(client_negotiate(&cl, SMB_DIALECT_311), STATUS_OK);
+    smb_empty_encode(client_begin(&cl, SMB2_ECHO, 0));
+    uint8_t frame[128];
+    struct slice echo = written(&cl.w);
+    struct writer w = writer_of(frame, sizeof(frame));
+    write_bytes(&w, slice_of("\xFCSMB", 4));
+    write_u32(&w, (uint32_t)echo.len);
+    write_u16(&w, CODEC_NONE);
+    write_u16(&w, COMPRESSION_CHAINED);
+    write_u32(&w, (uint32_t)echo.len);
+    write_bytes(&w, echo);
+    client_send_raw(&cl, written(&w));
+    assert_int_equal(rig.closed_conn, cl.conn);
+}
+
+/* Replies that wait for their writes hold memory, and there is an end of it. */
+static void test_most_memory(void **state)
+{
+    (void)state;
+    struct smb_file_id id;
+    ready(&everything);
+    assert_int_equal(client_create(&cl, "file", &id), STATUS_OK);
+    enum { MESSAGE = 64 + 48 + 8 * 1048576 };
+    cl.sign = false;
+    smb_empty_encode(client_begin(&cl, SMB2_ECHO, 0));
+    cl.w.at[14] = 0xFF, cl.w.at[15] = 0x1F; /* CreditRequest: 8 MiB cost 128 */
+    assert_int_equal(client_call(&cl), STATUS_OK);
+    rig.hold_io = true;
+    uint32_t sent = 0;
+    for (; sent < 40 && rig.closed_conn != cl.conn; sent++) {
+        struct smb_write_req req = {.file_id = id, .data = {text, 16}};
+        smb_write_req_encode(client_begin(&cl, SMB2_WRITE, 0), &req);
+        struct slice head = slice_sub(written(&cl.w), 0, 64 + 48);
+        uint8_t frame[256], bytes[64 + 48];
+        memcpy(bytes, head.at, sizeof(bytes));
+        bytes[6] = 128; /* CreditCharge */
+        bytes[68] = bytes[69] = bytes[70] = 0;
+        bytes[70] = 0x80; /* Length: 8 MiB */
+        cl.message_id += 127;
+        struct writer w = writer_of(frame, sizeof(frame));
+        write_bytes(&w, slice_of("\xFCSMB", 4));
+        write_u32(&w, MESSAGE);
+        write_u16(&w, CODEC_NONE);
+        write_u16(&w, COMPRESSION_CHAINED);
+        write_u32(&w, sizeof(bytes));
+        write_bytes(&w, slice_of(bytes, sizeof(bytes)));
+        write_u16(&w, CODEC_PATTERN_V1);
+        write_u16(&w, 0);
+        write_u32(&w, 8);
+        write_u32(&w, 'x');
+        write_u32(&w, 8 * 1048576);
+        client_send_raw(&cl, written(&w));
+        while (client_receive(&cl))
+            ;
+    }
+    assert_int_equal(rig.closed_conn, cl.conn);
+    assert_int_equal(sent, 32); /* 31 of them fit */
+    rig.hold_io = false;
+}
+
 /* A frame that is compressed well, and says something that does not fit what it is. */
 static void test_bent(void **state)
 {
@@ -232,13 +298,9 @@ static void test_loss_amid_a_write(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_there_and_back),
-        T(test_what_is_offered),
-        T(test_share_flag),
-        T(test_junk),
-        T(test_bent),
-        T(test_signature_is_inside),
-        T(test_loss_amid_a_write),
+        T(test_there_and_back), T(test_what_is_offered),     T(test_share_flag),
+        T(test_before_logon),   T(test_most_memory),         T(test_junk),
+        T(test_bent),           T(test_signature_is_inside), T(test_loss_amid_a_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
