@@ -5,6 +5,23 @@
 /* ---- calls that are refused whatever they say ---------------------------------------------------
  */
 
+/* 3.1.4.14: a share goes in one step here, so there is no handle of a half removed one. */
+static uint32_t refuse_handle(struct rpc_ask *a)
+{
+    write_zeros(a->w, RPC_HANDLE_SIZE);
+    ndr_write_u32(a->w, a->facts->caller.administrator ? WERR_NOT_SUPPORTED : WERR_ACCESS_DENIED);
+    return RPC_ANSWERED;
+}
+
+/* 3.1.4.27: descriptors of files are read and written through SMB2, with the caller's own rights.
+ */
+static uint32_t refuse_file_security(struct rpc_ask *a)
+{
+    ndr_write_pointer(a->w, false);
+    ndr_write_u32(a->w, WERR_NOT_SUPPORTED);
+    return RPC_ANSWERED;
+}
+
 /* Binding and unbinding transports is the cluster's configuration. */
 static uint32_t refuse_transport(struct rpc_ask *a)
 {
@@ -12,8 +29,8 @@ static uint32_t refuse_transport(struct rpc_ask *a)
     return RPC_ANSWERED;
 }
 
-/* [MS-SRVS] 3.1.4.35 and following: a server without DFS says so. */
-static uint32_t refuse_dfs(struct rpc_ask *a)
+/* 3.1.4.28; 3.1.4.35 and following: a server without DFS says so. */
+static uint32_t refuse(struct rpc_ask *a)
 {
     ndr_write_u32(a->w, WERR_NOT_SUPPORTED);
     return RPC_ANSWERED;
@@ -55,15 +72,19 @@ static rpc_handler *const handlers[SRVSVC_OPNUMS] = {
     [SRVSVC_NETPR_NAME_CANONICALIZE] = srvsvc_name_canonicalize,
     [SRVSVC_NETPR_NAME_COMPARE] = srvsvc_name_compare,
     [SRVSVC_NETR_SHARE_ENUM_STICKY] = srvsvc_share_enum_sticky,
+    [SRVSVC_NETR_SHARE_DEL_START] = refuse_handle,
+    [SRVSVC_NETR_SHARE_DEL_COMMIT] = refuse_handle,
+    [SRVSVC_NETRP_GET_FILE_SECURITY] = refuse_file_security,
+    [SRVSVC_NETRP_SET_FILE_SECURITY] = refuse,
     [SRVSVC_NETR_SERVER_TRANSPORT_ADD_EX] = refuse_transport,
     [SRVSVC_NETR_DFS_GET_VERSION] = refuse_dfs_result,
-    [SRVSVC_NETR_DFS_CREATE_LOCAL_PARTITION] = refuse_dfs,
-    [SRVSVC_NETR_DFS_DELETE_LOCAL_PARTITION] = refuse_dfs,
-    [SRVSVC_NETR_DFS_SET_LOCAL_VOLUME_STATE] = refuse_dfs,
-    [SRVSVC_NETR_DFS_CREATE_EXIT_POINT] = refuse_dfs,
-    [SRVSVC_NETR_DFS_DELETE_EXIT_POINT] = refuse_dfs,
-    [SRVSVC_NETR_DFS_MODIFY_PREFIX] = refuse_dfs,
-    [SRVSVC_NETR_DFS_FIX_LOCAL_VOLUME] = refuse_dfs,
+    [SRVSVC_NETR_DFS_CREATE_LOCAL_PARTITION] = refuse,
+    [SRVSVC_NETR_DFS_DELETE_LOCAL_PARTITION] = refuse,
+    [SRVSVC_NETR_DFS_SET_LOCAL_VOLUME_STATE] = refuse,
+    [SRVSVC_NETR_DFS_CREATE_EXIT_POINT] = refuse,
+    [SRVSVC_NETR_DFS_DELETE_EXIT_POINT] = refuse,
+    [SRVSVC_NETR_DFS_MODIFY_PREFIX] = refuse,
+    [SRVSVC_NETR_DFS_FIX_LOCAL_VOLUME] = refuse,
     [SRVSVC_NETR_DFS_MANAGER_REPORT_SITE_INFO] = refuse_dfs_result,
     [SRVSVC_NETR_SERVER_TRANSPORT_DEL_EX] = refuse_transport,
     [SRVSVC_NETR_SHARE_DEL_EX] = srvsvc_share_del_ex,
