@@ -265,8 +265,9 @@ static ntstatus fs_attribute(const struct fscc_volume *v, struct writer *w)
     (void)v;
     /* PERSISTENT_ACLS, UNICODE_ON_DISK, CASE_PRESERVED_NAMES; SUPPORTS_SPARSE_FILES,
      * SUPPORTS_REPARSE_POINTS; NAMED_STREAMS, SUPPORTS_EXTENDED_ATTRIBUTES;
-     * SUPPORTS_BLOCK_REFCOUNTING */
-    write_u32(w, 0x0000000E | 0x000000C0 | 0x00040000 | 0x00800000 | 0x08000000);
+     * SUPPORTS_BLOCK_REFCOUNTING; SUPPORTS_SPARSE_VDL: whether a block holds data is known of
+     * each, and no valid data length is kept */
+    write_u32(w, 0x0000000E | 0x000000C0 | 0x00040000 | 0x00800000 | 0x08000000 | 0x10000000);
     write_u32(w, 255);
     write_u32(w, sizeof(name));
     return put_text(w, slice_of(name, sizeof(name)));
