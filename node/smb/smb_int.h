@@ -379,7 +379,7 @@ struct smb {
     struct smb_effects *out;
 };
 
-/* ---- request.c: what handlers use ----------------------------------------------------------- */
+/* ---- request.c, reply.c: what handlers use -------------------------------------------------- */
 
 /* A zeroed object from the request's arena; NULL when it is exhausted. */
 #define request_new(r, type) ((type *)arena_alloc(&(r)->arena, sizeof(type)))

@@ -1,5 +1,5 @@
 /* Compounds, waiting, cancelling, and ends in the middle of things.
- * covers: cancel.c compound.c small.c check.c */
+ * covers: cancel.c compound.c reply.c small.c check.c */
 #include "tests/lib/unit.h"
 #include "tests/node/smb/rig.h"
 
