@@ -4,8 +4,10 @@
  *
  *   u32 'FLMS' | u32 version | u64 index | u8 founded | cluster's blobs | counters
  *   nodes, each with its remembered replies | descriptors | volumes, each with groups and inodes
- *   shares | users | leases | opens | locks of files | reclaims | invalidations; these, the locks
- * and the leases each with their waits u64 XXH3-64 of all before
+ *   shares | users | leases | opens | locks of files | reclaims | invalidations
+ *   u64 XXH3-64 of all before
+ *
+ * Leases, locks and invalidations come each with the commands that wait for them.
  *
  * Descriptors are referred to by their place in the list, inodes by volume and number. */
 

@@ -1,4 +1,4 @@
-/* covers: load.c */
+/* covers: load.c load_opens.c source.c */
 #include "tests/coordinator/meta/rig.h"
 #include "tests/lib/unit.h"
 
