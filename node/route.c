@@ -5,8 +5,7 @@
 
 static void out(struct node *n, const struct node_effect *e) { n->sink.effect(n->sink.ctx, e); }
 
-/* ---- smb
- * ---------------------------------------------------------------------------------------------- */
+/* ---- smb ------------------------------------------------------------------------------------- */
 
 static uint64_t meta_token(struct node *n, enum meta_asker asker, uint64_t token)
 {
@@ -96,8 +95,7 @@ void step_smb(struct node *n, struct smb_event *ev)
         on_smb_effect(n, &n->smb_effects->items[i]);
 }
 
-/* ---- replication and store
- * ----------------------------------------------------------------------------- */
+/* ---- replication and store ------------------------------------------------------------------- */
 
 static ntstatus status_of(enum rep_result result)
 {
@@ -244,8 +242,7 @@ void drain_waiting(struct node *n)
     }
 }
 
-/* ---- control
- * ---------------------------------------------------------------------------------------------- */
+/* ---- control --------------------------------------------------------------------------------- */
 
 static void on_reply(struct node *n, const struct control_effect *e)
 {

@@ -253,8 +253,7 @@ struct meta {
     uint32_t planted;                       /* enum meta_planted; not of the state */
 };
 
-/* ---- a command being applied (work.c)
- * ------------------------------------------------------------ */
+/* ---- a command being applied (work.c) -------------------------------------------------------- */
 
 /* The reply and all it may need, taken in one piece before anything changes. */
 struct answer {
@@ -322,8 +321,7 @@ void reply_admin(struct work *w, uint32_t id);
 /* The facts of `i` into `out` except its name; cacheable for whoever asked by `w` (may be NULL). */
 void info_fill(const struct inode *i, const struct work *w, Fl__FileInfo *out);
 
-/* ---- remembered replies (window.c)
- * ---------------------------------------------------------------- */
+/* ---- remembered replies (window.c) ----------------------------------------------------------- */
 
 struct remembered *window_get(const struct node *n, uint64_t sequence);
 /* Forgets replies that the node of this command says it has. */
@@ -336,8 +334,7 @@ void window_forget(struct meta *m, struct node *n, uint64_t sequence);
 /* Packs `reply` into the record, or just its status when it is too long. */
 void remember(struct remembered *r, const Fl__Reply *reply);
 
-/* ---- small things (blob.c)
- * ------------------------------------------------------------------------ */
+/* ---- small things (blob.c) ------------------------------------------------------------------- */
 
 bool blob_copy(struct mem *mem, struct slice s, struct blob *out);
 void blob_free(struct mem *mem, struct blob *b);
@@ -358,8 +355,7 @@ int compare_u64(uint64_t a, uint64_t b);
 uint64_t slot_bit(const struct node *n);
 uint64_t round_allocation(uint64_t size);
 
-/* ---- nodes.c, groups.c
- * ------------------------------------------------------------------------------ */
+/* ---- nodes.c, groups.c ----------------------------------------------------------------------- */
 
 struct node *node_get(const struct meta *m, uint32_t id);
 struct node *node_by_name(const struct meta *m, const struct label *name);
@@ -399,8 +395,7 @@ uint32_t group_choose_primary(const struct meta *m, const struct group *g);
  * its writes need no redirection; these in turn. Else anywhere. */
 uint32_t group_choose_first(struct volume *v, const struct node *n, uint64_t inode);
 
-/* ---- volumes.c, shares.c, users.c
- * ---------------------------------------------------------------- */
+/* ---- volumes.c, shares.c, users.c ------------------------------------------------------------ */
 
 struct volume *volume_get(const struct meta *m, uint32_t id);
 struct volume *volume_by_name(const struct meta *m, const struct label *name);
@@ -433,8 +428,7 @@ ntstatus apply_user_add(struct work *w, const Fl__UserAdd *c);
 ntstatus apply_user_passwd(struct work *w, const Fl__UserPasswd *c);
 ntstatus apply_user_remove(struct work *w, const Fl__UserRemove *c);
 
-/* ---- names and files (names.c, files.c)
- * ---------------------------------------------------------- */
+/* ---- names and files (names.c, files.c) ------------------------------------------------------ */
 
 /* Where a path leads. */
 struct place {
@@ -512,8 +506,7 @@ ntstatus apply_set_ea(struct work *w, const Fl__SetEa *c);
 ntstatus apply_set_reparse(struct work *w, const Fl__SetReparse *c);
 ntstatus apply_delete_reparse(struct work *w, const Fl__DeleteReparse *c);
 
-/* ---- opens (opens.c, access.c, create.c)
- * ------------------------------------------------------------- */
+/* ---- opens (opens.c, access.c, create.c) ----------------------------------------------------- */
 
 struct open *open_get(const struct meta *m, uint64_t id);
 /* Of the asking node's clients only; NULL otherwise. */
@@ -542,8 +535,7 @@ ntstatus apply_close(struct work *w, const Fl__Close *c);
 ntstatus apply_set_disposition(struct work *w, const Fl__SetDisposition *c);
 ntstatus apply_rename(struct work *w, const Fl__Rename *c);
 
-/* ---- security.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- security.c ------------------------------------------------------------------------------ */
 
 /* The descriptor with these bytes, one reference taken; NULL when memory is refused. */
 struct descriptor *descriptor_take(struct meta *m, struct slice bytes);
@@ -563,8 +555,7 @@ ntstatus descriptor_inherit(struct work *w, const struct inode *parent,
 struct descriptor *descriptor_root(struct work *w);
 ntstatus apply_set_security(struct work *w, const Fl__SetSecurity *c);
 
-/* ---- waits (wait.c), reclaims (reclaim.c)
- * ---------------------------------------------------------- */
+/* ---- waits (wait.c), reclaims (reclaim.c) ---------------------------------------------------- */
 
 /* Must others let go of what they know of `i` before it may change? STATUS_OK: no. STATUS_PENDING:
  * yes, and the command now waits. Else it is refused. The last thing before a handler's second
@@ -619,8 +610,7 @@ const char *volume_violated(const struct volume *v);
 /* Frees all that hangs in `m`, also when it is half loaded. */
 void meta_clear(struct meta *m);
 
-/* ---- trees (index.c)
- * ------------------------------------------------------------------------------------ */
+/* ---- trees (index.c) ------------------------------------------------------------------------- */
 
 void meta_trees_init(struct meta *m);
 void inode_trees_init(struct inode *i);

@@ -11,8 +11,7 @@
 
 #include "proto/base/prng.h"
 
-/* ---- the file's record
- * ----------------------------------------------------------------------------- */
+/* ---- the file's record ----------------------------------------------------------------------- */
 
 struct inode_key {
     uint8_t bytes[12];
@@ -155,8 +154,7 @@ void inode_invalidate(struct smb *s, uint32_t volume, uint64_t inode, uint64_t t
         answer_tickets(s, at);
 }
 
-/* ---- the open
- * --------------------------------------------------------------------------------------- */
+/* ---- the open -------------------------------------------------------------------------------- */
 
 struct smb_open *open_new(struct smb *s, struct smb_tree *tree, const Fl__FileInfo *info)
 {
@@ -268,8 +266,7 @@ void open_wait(struct smb *s, struct smb_request *r, struct smb_open *o, smb_res
 
 void open_wake(struct smb *s, struct smb_open *o) { wake_all(s, &o->waiters); }
 
-/* ---- replies of the coordinator
- * ----------------------------------------------------------------------- */
+/* ---- replies of the coordinator -------------------------------------------------------------- */
 
 const Fl__FileInfo *info_of(const Fl__Reply *reply)
 {
@@ -362,8 +359,7 @@ uint32_t volume_serial(const struct smb *s, uint32_t volume)
     return serial != 0 ? serial : 1;
 }
 
-/* ---- CLOSE
- * ---------------------------------------------------------------------------------------------- */
+/* ---- CLOSE ----------------------------------------------------------------------------------- */
 
 bool open_close_meta(struct smb *s, struct smb_request *r, struct smb_open *o, smb_meta_done *done)
 {

@@ -56,8 +56,7 @@ static void *body_of(struct smb *s, struct smb_request *r, size_t size)
     return body;
 }
 
-/* ---- times and attributes
- * ---------------------------------------------------------------------------- */
+/* ---- times and attributes -------------------------------------------------------------------- */
 
 /* [MS-FSA] 2.1.5.15.2: a time that was set stays, whatever is written through this open; -2 undoes
  * it. */
@@ -114,8 +113,7 @@ static void set_basic(struct smb *s, struct smb_request *r, struct smb_open *o)
     request_meta(s, r, c, basic_was_set);
 }
 
-/* ---- names
- * -------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void was_renamed(struct smb *s, struct smb_request *r, const Fl__Reply *reply)
 {
@@ -186,8 +184,7 @@ static void set_disposition(struct smb *s, struct smb_request *r, struct smb_ope
     request_meta(s, r, c, was_set);
 }
 
-/* ---- sizes
- * -------------------------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 static void send_allocation(struct smb *s, struct smb_request *r, const struct smb_open *o)
 {
@@ -321,8 +318,7 @@ static void valid_length_is(struct smb *s, struct smb_request *r, const Fl__Repl
         set_info_reply(s, r);
 }
 
-/* ---- files
- * ---------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void set_mode(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
@@ -366,8 +362,7 @@ static void set_file(struct smb *s, struct smb_request *r, struct smb_open *o)
         request_fail(s, r, STATUS_NOT_SUPPORTED);
 }
 
-/* ---- security
- * ------------------------------------------------------------------------------------------- */
+/* ---- security -------------------------------------------------------------------------------- */
 
 static void set_security(struct smb *s, struct smb_request *r, struct smb_open *o)
 {
@@ -395,8 +390,7 @@ static void set_security(struct smb *s, struct smb_request *r, struct smb_open *
     request_meta(s, r, c, was_set);
 }
 
-/* ---- the command
- * ------------------------------------------------------------------------------------------ */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 /* 3.3.5.21.2: the file system has nothing that a client could set. */
 static ntstatus file_system_status(uint8_t info_class)

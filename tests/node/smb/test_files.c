@@ -470,8 +470,7 @@ static void a_smaller_allocation_cuts_clusters(void **state)
     answered(STATUS_OK);
 }
 
-/* ---- CREATE and CLOSE
- * ------------------------------------------------------------------------------ */
+/* ---- CREATE and CLOSE ------------------------------------------------------------------------ */
 
 static struct slice wide(const char *text, uint8_t *room)
 {
@@ -599,8 +598,7 @@ static void a_lost_connection_closes_its_files(void **state)
     assert_int_equal(rig.closes, before + 1);
 }
 
-/* ---- directories
- * ------------------------------------------------------------------------------------ */
+/* ---- directories ----------------------------------------------------------------------------- */
 
 static struct smb_file_id dir_id;
 
@@ -722,8 +720,7 @@ static void files_are_not_enumerated(void **state)
     answered(STATUS_INVALID_DEVICE_REQUEST);
 }
 
-/* ---- information
- * --------------------------------------------------------------------------------------- */
+/* ---- information ----------------------------------------------------------------------------- */
 
 static void query(uint8_t type, uint8_t info_class, uint32_t room)
 {
