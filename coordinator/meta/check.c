@@ -1,5 +1,6 @@
 /* The invariants of the state. A snapshot that violates one is refused; a running state cannot. */
 #include "coordinator/meta/locks.h"
+#include "coordinator/meta/wait.h"
 
 static const char *check_node(const struct meta *m, const struct node *n, uint64_t *slots)
 {

@@ -6,6 +6,7 @@
  *                          the stream is there,
  *                          else create_stream */
 #include "coordinator/meta/notify.h"
+#include "coordinator/meta/wait.h"
 
 #define VALID_DIRECTORY_OPTIONS                                                                    \
     (FILE_DIRECTORY_FILE | FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT |              \

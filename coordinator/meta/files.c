@@ -1,5 +1,6 @@
 /* Files: their records, sizes, times and attributes. */
 #include "coordinator/meta/notify.h"
+#include "coordinator/meta/wait.h"
 
 struct inode *inode_new(struct meta *m, struct slice name, bool directory, struct descriptor *d)
 {

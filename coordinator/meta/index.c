@@ -1,6 +1,6 @@
 /* The trees of the state: what each is ordered by. Walking one in order is what makes snapshots
  * canonical. Salts are hashes of keys, so that the shapes too depend on nothing else. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/wait.h"
 
 #include "proto/base/prng.h"
 

@@ -1,4 +1,5 @@
 #include "coordinator/meta/locks.h"
+#include "coordinator/meta/wait.h"
 
 /* [MS-SMB2] 2.2.13 RequestedOplockLevel. */
 enum { LEVEL_NONE = 0, LEVEL_II = 1, LEVEL_EXCLUSIVE = 8, LEVEL_BATCH = 9, LEVEL_LEASE = 0xFF };

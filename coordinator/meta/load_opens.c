@@ -3,6 +3,7 @@
 #include "coordinator/meta/notify.h"
 #include "coordinator/meta/snapshot.h"
 #include "coordinator/meta/source.h"
+#include "coordinator/meta/wait.h"
 
 /* One wait into the list; of an invalidation, or of something else (NULL). */
 static void get_wait(struct source *s, struct list *waits, struct invalidation *inv)

@@ -1,4 +1,5 @@
 #include "coordinator/meta/locks.h"
+#include "coordinator/meta/wait.h"
 
 struct range *range_next(const struct inode *i, const struct range *r)
 {

@@ -1,6 +1,7 @@
 /* The state machine's front: commands in, replies out; each command applied once. */
 #include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
+#include "coordinator/meta/wait.h"
 
 /* When there is no memory even for a reply of one's own. */
 static const Fl__Reply no_memory = {

@@ -1,5 +1,5 @@
 /* The cluster's machines: founding, inviting, coming up and going down. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/wait.h"
 
 enum { STORE_ID = 16 };
 

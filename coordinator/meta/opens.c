@@ -1,6 +1,7 @@
 /* Opens: who has what open, sharing between them, and how they end ([MS-FSA] 2.1.5.5). */
 #include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
+#include "coordinator/meta/wait.h"
 
 /* Rights that take part in sharing. */
 #define DATA_READ (FILE_READ_DATA | FILE_EXECUTE)

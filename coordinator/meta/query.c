@@ -1,6 +1,7 @@
 /* Questions, answered from the state as it is. */
 #include "coordinator/meta/locks.h"
 #include "coordinator/meta/notify.h"
+#include "coordinator/meta/wait.h"
 
 enum { LIST_DEFAULT = 256, NOTICES_MAX = 65536 };
 

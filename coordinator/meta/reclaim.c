@@ -1,6 +1,6 @@
 /* Bytes thrown away: every node that may hold some is told, and told again when it registers, until
  * it says that they are gone. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/wait.h"
 
 static void retire(struct meta *m, struct reclaim *r)
 {

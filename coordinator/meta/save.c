@@ -1,6 +1,7 @@
 /* Writing the state down. The same walk runs twice: to count the bytes, and to write them. */
 #include "coordinator/meta/locks.h"
 #include "coordinator/meta/snapshot.h"
+#include "coordinator/meta/wait.h"
 #include "proto/base/map.h"
 
 #define XXH_INLINE_ALL

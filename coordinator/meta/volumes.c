@@ -1,5 +1,5 @@
 /* Volumes: how many copies of their data there are, and where the groups that hold it lie. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/wait.h"
 
 #define EXTENT_DEFAULT (UINT64_C(64) << 20)
 #define EXTENT_MIN (UINT64_C(1) << 20)

@@ -9,7 +9,7 @@
  * made again, and it may wait again, for the same or another thing. While any waits for nodes,
  * nobody who asks about the file may keep the answer. So a node that has let go stays clean until
  * the last wait has ended, and is not asked twice. */
-#include "coordinator/meta/meta_int.h"
+#include "coordinator/meta/wait.h"
 
 static void make_ready(struct meta *m, struct wait *v)
 {
