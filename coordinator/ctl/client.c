@@ -196,12 +196,16 @@ static bool find_leader(struct client *c)
         c->redirect[0] = '\0';
         uint64_t until =
             now_ms() + ATTEMPT_MS < c->deadline_ms ? now_ms() + ATTEMPT_MS : c->deadline_ms;
-        bool again = true;
+        bool again = true, cut_short = i > 0 && until == c->deadline_ms;
+        char before[ERROR_MAX];
+        memcpy(before, c->error, sizeof before);
         if (dial(c, to, until) && greet(c, until, &again))
             return true;
         hang_up(c);
         if (!again)
             return false;
+        if (cut_short) /* that says less than an attempt that had its time */
+            memcpy(c->error, before, sizeof before);
         leaderless = leaderless || c->answered;
         if (c->redirect[0] == '\0' && i % count == count - 1)
             (void)poll(NULL, 0, PAUSE_MS);
