@@ -4,8 +4,9 @@
 /* [MS-SMB2] 2.2.13 RequestedOplockLevel. */
 enum { LEVEL_NONE = 0, LEVEL_II = 1, LEVEL_EXCLUSIVE = 8, LEVEL_BATCH = 9, LEVEL_LEASE = 0xFF };
 
-/* 3.3.2.1, 3.3.2.5 <note>: Windows waits 35 seconds. In FILETIME. */
-#define BREAK_TIMEOUT UINT64_C(350000000)
+/* [MS-SMB2] 3.3.2.1, 3.3.2.5: Windows waits 35 seconds. Half a second of them is for the way of the
+ * time-out through the log and of the answer to the client, who counts as well. In FILETIME. */
+#define BREAK_TIMEOUT UINT64_C(345000000)
 
 enum { EXCLUSIVE = CACHE_READ | CACHE_WRITE, BATCH = EXCLUSIVE | CACHE_HANDLE };
 

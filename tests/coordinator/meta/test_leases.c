@@ -162,7 +162,7 @@ static void test_who_does_not_answer(void **state)
     (void)lease_open(&r, 1, 0, R | W | H);
     assert_int_equal(meta_break_deadline(r.m), UINT64_MAX);
     assert_null(lease_open(&r, 2, 1, R | W | H));
-    assert_int_equal(meta_break_deadline(r.m), r.now + 350000000);
+    assert_int_equal(meta_break_deadline(r.m), r.now + 345000000);
     (void)time_out(&r, 34);
     assert_int_equal(r.out.completions_count, 0);
     Fl__BreakTimeout forged = FL__BREAK_TIMEOUT__INIT;
